@@ -1,0 +1,117 @@
+"""The vendor's endpoints as data, built in and user-defined.
+
+The 27 billing endpoints and what they count are documented by the vendor (public
+request collection and web pages). Their *kind* is not: a level (active now) or a usage
+(consumed in the month so far) is our reading of the descriptions, kept in this table
+alone. `api` values repeat across the vendor's files, so the key is (file, api).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from .model import Params
+
+
+class Kind(StrEnum):
+    """What a number means: active now, or consumed in the month so far."""
+
+    LEVEL = "level"
+    USAGE = "usage"
+    OTHER = "other"
+
+
+class Dates(StrEnum):
+    """Whether an endpoint takes `date_ini` and `date_end`."""
+
+    NEVER = "never"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One row of the catalogue; `interval` is the recommended pause between calls in seconds."""
+
+    api: str
+    counts: str = ""
+    kind: Kind = Kind.OTHER
+    file: str = "billing"
+    dates: Dates = Dates.NEVER
+    params: Params = ()
+    interval: float = 300.0
+
+    @property
+    def name(self) -> str:
+        """The endpoint as people and records write it."""
+        return self.api if self.file == "billing" else f"{self.file}/{self.api}"
+
+
+def _level(api: str, counts: str, dates: Dates = Dates.NEVER) -> Endpoint:
+    return Endpoint(api, counts, Kind.LEVEL, dates=dates)
+
+
+def _usage(api: str, counts: str) -> Endpoint:
+    return Endpoint(api, counts, Kind.USAGE)
+
+
+BILLING: Final[tuple[Endpoint, ...]] = (
+    _level("agent_script", "active Agent Script licences"),
+    _level("intelligent_dial", "active smart-dialling licences"),
+    _level("gamification", "active gamification licences", Dates.OPTIONAL),
+    _usage("ivr_minutes", "IVR minutes"),
+    _usage("rec_minutes", "storage and IVR recording minutes"),
+    _level("amazon_s3", "licences for external storage on S3"),
+    _level("rsync", "licences for external storage"),
+    _usage("rsync_s3_mp3", "audios copied to S3"),
+    _usage("rec_screen", "screen recording time"),
+    _usage("interactions", "omnibox interactions"),
+    _usage("rec_screen_on_demand", "on-demand screen recording time"),
+    _usage("speech_analytics", "on-demand voice analysis time"),
+    _level("wp_connectors", "active WhatsApp mobile connectors"),
+    _usage("sentiment_analysis", "sentiment analyses"),
+    _level("chat_licenses", "chat licences"),
+    _level("interaction_licenses", "interaction licences"),
+    _level("video_call", "active video-call licences"),
+    _level("pbx_licenses", "active PBX licences"),
+    _usage("ivr_calls", "IVR calls"),
+    _usage("asr_calls", "ASR plays"),
+    _usage("vision", "uses of the image-analysis component"),
+    _usage("tts_chars", "TTS characters"),
+    _level("wp_connectors_official", "active WhatsApp Business connectors (meaning disputed)"),
+    _level("contact_center_licenses", "active contact-centre licences"),
+    _usage("amd_ai", "AI answering-machine detections"),
+    _usage("stereo_rec", "stereo recording minutes"),
+    _usage("nlp_ai", "NLP consumption"),
+)
+
+
+class Catalog:
+    """Endpoints by name, in the vendor's order, user-defined ones last."""
+
+    __slots__ = ("_by_name",)
+
+    def __init__(self, added: Iterable[Endpoint] = ()) -> None:
+        """Take the built-in endpoints and `added`; `ValueError` when a name repeats."""
+        self._by_name: dict[str, Endpoint] = {}
+        for endpoint in (*BILLING, *added):
+            if endpoint.name in self._by_name:
+                raise ValueError(f"the endpoint {endpoint.name} is there already")
+            self._by_name[endpoint.name] = endpoint
+
+    def get(self, name: str) -> Endpoint | None:
+        """Return the endpoint called `name`; `billing/interactions` and `interactions` are one."""
+        return self._by_name.get(name.removeprefix("billing/"))
+
+    def names(self) -> tuple[str, ...]:
+        """Return every name, for help and "did you mean"."""
+        return tuple(self._by_name)
+
+    def __iter__(self) -> Iterator[Endpoint]:
+        return iter(self._by_name.values())
+
+    def __len__(self) -> int:
+        return len(self._by_name)

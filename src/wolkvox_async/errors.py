@@ -1,0 +1,75 @@
+"""Every exception of the library, as one tree.
+
+    WolkvoxError
+    |-- ConfigurationError      the caller's input: a list of mistakes, nothing was called
+    |   |-- SelectionError      a selection or a date range that fits nothing
+    |   `-- OutputBusyError     another process is writing to that output
+    |-- UsageError              the caller's code: the engine was used after it was closed, ...
+    `-- OutputError             the environment: records could not be delivered
+        `-- OutputClosedError   the reader of the pipe went away
+
+A call that fails is not an exception: it ends as an `Outcome`. No text in here ever
+holds a token; foreign exceptions stay inside the adapter that met them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+MAX_MISTAKES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing that is wrong with the input, and where it stands."""
+
+    message: str
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        place = [str(part) for part in (self.file, self.line, self.column) if part is not None]
+        return f"{':'.join(place)}: {self.message}" if place else self.message
+
+
+class WolkvoxError(Exception):
+    """Base of everything that this library raises on purpose."""
+
+
+class ConfigurationError(WolkvoxError):
+    """The input is wrong; `mistakes` names every mistake found (at most 1,000, plus a count)."""
+
+    def __init__(self, mistakes: Iterable[Mistake | str]) -> None:
+        found = [Mistake(m) if isinstance(m, str) else m for m in mistakes]
+        self.mistakes = tuple(found[:MAX_MISTAKES])
+        self.unlisted = len(found) - len(self.mistakes)
+        super().__init__("\n".join(self.lines()))
+
+    def lines(self) -> list[str]:
+        """Return one line per mistake, and one for those beyond the limit."""
+        lines = [str(mistake) for mistake in self.mistakes]
+        if self.unlisted:
+            lines.append(f"... and {self.unlisted} more mistakes")
+        return lines
+
+
+class SelectionError(ConfigurationError):
+    """A selection, endpoint list or date range that fits no operation."""
+
+
+class OutputBusyError(ConfigurationError):
+    """Another process holds the lock of the output file."""
+
+
+class UsageError(WolkvoxError):
+    """The library was used in a way that it cannot serve."""
+
+
+class OutputError(WolkvoxError):
+    """Records could not be written; what was written ends with a whole line."""
+
+
+class OutputClosedError(OutputError):
+    """The reader of the output went away."""

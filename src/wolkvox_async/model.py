@@ -1,0 +1,206 @@
+"""The values that everything else speaks in.
+
+A `Token` is the key by which calls are serialised, and poison in print: it never shows
+its text, cannot be pickled, and gives it away only through `reveal`, which the place
+that writes the request header calls and nobody else.
+
+Words (`call`, `attempt`, `turn`, `outcome`, ...) mean what the glossary in
+`docs/architecture.md` says, everywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, NoReturn, TypeAlias
+
+from .windows import Window
+
+TOKEN_LENGTH: Final = range(8, 513)
+
+_VISIBLE_ASCII: Final = re.compile(r"[!-~]+")
+_SERVER_SPELLING: Final = re.compile(
+    r"(?:https?://)?wv([A-Za-z0-9-]+?)(?:\.wolkvox\.com(?::\d+)?(?:/.*)?)?", re.IGNORECASE | re.DOTALL
+)
+
+
+class Token:
+    """An API credential that never shows itself.
+
+    Two tokens are equal when their texts are; `id` is what may be printed.
+    """
+
+    __slots__ = ("_text", "id")
+
+    def __init__(self, text: str) -> None:
+        """Wrap `text`: 8 to 512 visible ASCII characters.
+
+        Raises `ValueError` (without the text) for anything else.
+        """
+        if len(text) not in TOKEN_LENGTH:
+            raise ValueError(f"a token has 8 to 512 characters, this one has {len(text)}")
+        if not _VISIBLE_ASCII.fullmatch(text):
+            raise ValueError("a token has visible ASCII characters only: no spaces, no control characters")
+        self._text: Final = text
+        self.id: Final = "tk_" + hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def reveal(self) -> str:
+        """Return the text, for the request header and for nothing else."""
+        return self._text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Token) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"Token({self.id})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a token is not pickled: hand over its reference instead")
+
+
+def normalise_server(text: str) -> str:
+    """Return the server's name as text: `wv0010` and `https://wv0010.wolkvox.com/` give `0010`."""
+    spelled = _SERVER_SPELLING.fullmatch(text)
+    return spelled.group(1) if spelled else text
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One wolkvox operation: a server and a token, owned by a tenant."""
+
+    tenant: str
+    name: str
+    server: str
+    token: Token
+    timezone: str = "America/Bogota"
+
+    @property
+    def path(self) -> str:
+        """The name by which people and `engine.call` address it."""
+        return f"{self.tenant}/{self.name}"
+
+
+Params: TypeAlias = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The unit of work: one operation, endpoint, window and parameters.
+
+    `api` is the endpoint as records write it (`interactions`, `information/token_info`);
+    `query` is what goes into the address behind `?`, and `interval` the vendor's
+    recommended pause, in seconds, before the same call is made again.
+    """
+
+    id: str
+    operation: Operation
+    api: str
+    file: str
+    query: Params
+    window: Window | None = None
+    params: Params = ()
+    interval: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one attempt brought back, read whole; the body is decoded but not parsed."""
+
+    status: int
+    body: bytes
+    retry_after: str | None = None
+    location: str | None = None
+
+
+class ErrorKind(StrEnum):
+    """Why a call did not end well; the names are those of the records."""
+
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    QUOTA = "quota"
+    TOKEN_BUSY = "token_busy"  # noqa: S105 - the name of a refusal
+    MAINTENANCE = "maintenance"
+    BAD_REQUEST = "bad_request"
+    UNKNOWN_API = "unknown_api"
+    RATE_LIMITED = "rate_limited"
+    SERVER_ERROR = "server_error"
+    SERVER_DOWN = "server_down"
+    TIMEOUT = "timeout"
+    CONNECT = "connect"
+    DISCONNECTED = "disconnected"
+    TLS = "tls"
+    REDIRECT = "redirect"
+    MALFORMED = "malformed"
+    TOO_LARGE = "too_large"
+    PROTOCOL = "protocol"
+    HELD = "held"
+    NOT_DUE = "not_due"
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """An attempt that brought no answer.
+
+    `sent_at` is when the last request byte left (monotonic seconds), or None when the
+    request provably never left: only then is the vendor certainly not working on it.
+    """
+
+    kind: ErrorKind
+    message: str
+    sent_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallError:
+    """What a record says under `error`."""
+
+    kind: ErrorKind
+    message: str
+    retryable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ok:
+    """The vendor answered with rows, exactly as sent."""
+
+    rows: list[Any]
+    status: int
+    code: int | float | str | None
+    msg: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """The vendor answered that there is nothing."""
+
+    status: int
+    code: int | float | str | None
+    msg: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The attempt failed; `retry_after` is the pause in seconds that the server asked for."""
+
+    error: CallError
+    status: int | None = None
+    code: int | float | str | None = None
+    msg: Any = None
+    retry_after: float | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The call was never sent in this run, and why."""
+
+    error: CallError
+
+
+AttemptOutcome: TypeAlias = Ok | Empty | Failed
+Outcome: TypeAlias = Ok | Empty | Failed | Skipped

@@ -1,0 +1,112 @@
+"""From what an operation should be asked to the calls of one pass. Pure.
+
+An entry of the tenants file says which endpoints an operation wants, and for dated ones
+from when to when. A pass may narrow the endpoints and set dates for all of them. Every
+window lies in the operation's timezone and within one calendar month.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, TypeAlias
+
+from .catalog import Dates, Endpoint
+from .identity import call_id
+from .model import Call, Operation, Params
+from .windows import Window, by_month, current_month, parse_end, parse_start, previous_month, timezone
+
+MonthWord: TypeAlias = Literal["current-month", "previous-month"]
+MONTH_WORDS: Final[tuple[MonthWord, ...]] = ("current-month", "previous-month")
+
+
+@dataclass(frozen=True, slots=True)
+class DateRange:
+    """Dates as a person wrote them; they become a window only in an operation's timezone."""
+
+    start: str
+    end: str | None = None
+
+    def window(self, now: datetime) -> Window:
+        """Return the window in `now`'s timezone; without an end it lasts until `now`.
+
+        Raises `ValueError` for text that is no date, an end before the start, or a start
+        in the future.
+        """
+        zone = now.tzinfo
+        if zone is None:
+            raise ValueError("now needs a timezone")
+        start = parse_start(self.start, zone)
+        if start > now:
+            raise ValueError(f"from {self.start} lies in the future")
+        end = now.replace(microsecond=0) if self.end is None else parse_end(self.end, zone)
+        if end <= start:
+            raise ValueError(f"to {self.end or 'now'} lies before from {self.start}")
+        return Window(start, end)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An endpoint that an operation is asked for, and the dates to ask for, if any."""
+
+    endpoint: Endpoint
+    dates: DateRange | MonthWord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """An operation and what it is asked for."""
+
+    operation: Operation
+    wanted: tuple[Wanted, ...]
+
+
+def plan(
+    subscriptions: Iterable[Subscription], *, run: str, now: datetime, dates: DateRange | None = None
+) -> Iterator[Call]:
+    """Yield the calls of one pass, operation by operation; `now` is aware.
+
+    `dates` replaces what the entries say, for the endpoints that take dates. Raises
+    `ValueError` as `DateRange.window` does.
+    """
+    for subscription in subscriptions:
+        local = now.astimezone(timezone(subscription.operation.timezone))
+        for wanted in subscription.wanted:
+            asked = dates if dates is not None and wanted.endpoint.dates is not Dates.NEVER else wanted.dates
+            for window in windows(asked, local):
+                yield call(subscription.operation, wanted.endpoint, run=run, window=window)
+
+
+def windows(dates: DateRange | MonthWord | None, now: datetime) -> Sequence[Window | None]:
+    """Return the windows to ask for, one per calendar month; `(None,)` when undated."""
+    match dates:
+        case None:
+            return (None,)
+        case "current-month":
+            return (current_month(now),)
+        case "previous-month":
+            return (previous_month(now),)
+        case DateRange():
+            return tuple(by_month(dates.window(now)))
+
+
+def call(operation: Operation, endpoint: Endpoint, *, run: str, window: Window | None = None) -> Call:
+    """Build the call; its id is the same whenever `run` asks for the same thing."""
+    dated: Params = () if window is None else (("date_ini", window.date_ini), ("date_end", window.date_end))
+    return Call(
+        id=call_id(run, (operation.tenant, operation.name, endpoint.name, *_flat(endpoint.params), *_flat(dated))),
+        operation=operation,
+        api=endpoint.name,
+        file=endpoint.file,
+        query=(("api", endpoint.api), *endpoint.params, *dated),
+        window=window,
+        params=endpoint.params,
+        interval=endpoint.interval,
+    )
+
+
+def _flat(params: Params) -> Iterator[str]:
+    for name, value in params:
+        yield name
+        yield value

@@ -1,0 +1,299 @@
+"""What a line looks like: schema 1.
+
+A call's last record is its `call` record, the commit mark; its rows stand together
+before it. `call_records` gives them as dictionaries, `call_lines` as bytes; the second
+serialises what the rows share once and is what an output is written from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, NotRequired, TypeAlias, TypedDict, assert_never
+
+import orjson
+
+from .envelopes import Code
+from .model import Call, CallError, Empty, Failed, Ok, Outcome, Skipped
+
+SCHEMA: Final = 1
+
+_PLAIN_NUMBER: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]+)?")
+
+OutcomeName: TypeAlias = Literal["ok", "empty", "failed", "skipped"]
+RunEvent: TypeAlias = Literal["started", "resumed", "stopped", "finished"]
+
+
+# `from` is a keyword, hence the functional form.
+WindowField = TypedDict("WindowField", {"from": str, "to": str})
+
+
+class ErrorField(TypedDict):
+    """Why a call failed or was skipped."""
+
+    kind: str
+    message: str
+    retryable: bool
+
+
+class RunRecord(TypedDict):
+    """A run began or ended; the counters cover the whole run."""
+
+    type: Literal["run"]
+    schema: int
+    run: str
+    event: RunEvent
+    at: str
+    version: NotRequired[str]
+    calls: NotRequired[int]
+    ok: NotRequired[int]
+    empty: NotRequired[int]
+    failed: NotRequired[int]
+    skipped: NotRequired[int]
+    rows: NotRequired[int]
+    attempts: NotRequired[int]
+    seconds: NotRequired[float]
+
+
+class RowRecord(TypedDict):
+    """One row of an answer; `row` is the vendor's, as sent."""
+
+    type: Literal["row"]
+    run: str
+    call: str
+    n: int
+    tenant: str
+    operation: str
+    server: str
+    api: str
+    slot: str | None
+    at: str
+    items: int | float | None
+    row: Any
+
+
+class CallRecord(TypedDict):
+    """The commit mark of a call."""
+
+    type: Literal["call"]
+    run: str
+    call: str
+    tenant: str
+    operation: str
+    server: str
+    token: str
+    api: str
+    window: WindowField | None
+    params: dict[str, str] | None
+    slot: str | None
+    closing: bool
+    outcome: OutcomeName
+    rows: int
+    attempts: int
+    at: str
+    seconds: float
+    status: int | None
+    code: Code
+    msg: Any
+    error: ErrorField | None
+    next_at: str | None
+
+
+Record: TypeAlias = RunRecord | RowRecord | CallRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How a call ended: `at` (UTC) the answer was complete, `seconds` the last attempt took."""
+
+    call: Call
+    outcome: Outcome
+    attempts: int
+    at: datetime
+    seconds: float
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a run has come to so far."""
+
+    ok: int = 0
+    empty: int = 0
+    failed: int = 0
+    skipped: int = 0
+    held: int = 0
+    rows: int = 0
+    attempts: int = 0
+
+    def count(self, settlement: Settlement) -> None:
+        """Add one settled call."""
+        self.attempts += settlement.attempts
+        match settlement.outcome:
+            case Ok(rows=rows):
+                self.ok += 1
+                self.rows += len(rows)
+            case Empty():
+                self.empty += 1
+            case Failed():
+                self.failed += 1
+            case Skipped(error=error):
+                self.skipped += 1
+                self.held += error.kind != "not_due"
+            case _ as never:
+                assert_never(never)
+
+
+def timestamp(moment: datetime) -> str:
+    """Write a UTC moment as records do, to the millisecond."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def items_of(row: Any) -> int | float | None:
+    """Lift `items` out of a row: a JSON number, text that is plainly one, else None."""
+    value = row.get("items") if type(row) is dict else None
+    if type(value) is str:
+        if not _PLAIN_NUMBER.fullmatch(value):
+            return None
+        return float(value) if "." in value else int(value)
+    return value if type(value) in (int, float) else None
+
+
+def outcome_name(outcome: Outcome) -> OutcomeName:
+    """Return the outcome as records write it."""
+    match outcome:
+        case Ok():
+            return "ok"
+        case Empty():
+            return "empty"
+        case Failed():
+            return "failed"
+        case Skipped():
+            return "skipped"
+
+
+def run_started(run: str, at: datetime, *, version: str, calls: int) -> RunRecord:
+    """Build the record that opens a run."""
+    return {
+        "type": "run",
+        "schema": SCHEMA,
+        "run": run,
+        "event": "started",
+        "at": timestamp(at),
+        "version": version,
+        "calls": calls,
+    }
+
+
+def run_ended(
+    run: str, at: datetime, event: Literal["stopped", "finished"], counters: Counters, seconds: float
+) -> RunRecord:
+    """Build the record that closes a run."""
+    return {
+        "type": "run",
+        "schema": SCHEMA,
+        "run": run,
+        "event": event,
+        "at": timestamp(at),
+        "ok": counters.ok,
+        "empty": counters.empty,
+        "failed": counters.failed,
+        "skipped": counters.skipped,
+        "rows": counters.rows,
+        "attempts": counters.attempts,
+        "seconds": round(seconds, 3),
+    }
+
+
+def call_records(run: str, settlement: Settlement) -> Iterator[RowRecord | CallRecord]:
+    """Yield a settled call's rows, then its `call` record."""
+    for n, row in enumerate(_rows(settlement.outcome), 1):
+        yield _row_record(run, settlement, n, row)
+    yield _call_record(run, settlement)
+
+
+def call_lines(run: str, settlement: Settlement) -> bytes:
+    """Return the same records as lines, the commit mark last."""
+    parts: list[bytes] = []
+    if rows := _rows(settlement.outcome):
+        head, shared = _row_template(run, settlement)
+        for n, row in enumerate(rows, 1):
+            parts.append(b"%b%d%b%b" % (head, n, shared, _row_tail(row)))
+    parts.append(line(_call_record(run, settlement)))
+    return b"".join(parts)
+
+
+def line(record: Record) -> bytes:
+    """Write one record as a line."""
+    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _rows(outcome: Outcome) -> list[Any]:
+    return outcome.rows if isinstance(outcome, Ok) else []
+
+
+def _row_template(run: str, settlement: Settlement) -> tuple[bytes, bytes]:
+    """Serialise what a call's rows share: up to `n`, and from there to `items`."""
+    text = orjson.dumps(_row_record(run, settlement, 0, None))
+    head, _, rest = text.partition(b'"n":0')
+    return head + b'"n":', rest.removesuffix(b'"items":null,"row":null}')
+
+
+def _row_tail(row: Any) -> bytes:
+    return b'"items":%b,"row":%b}\n' % (orjson.dumps(items_of(row)), orjson.dumps(row))
+
+
+def _row_record(run: str, settlement: Settlement, n: int, row: Any) -> RowRecord:
+    call = settlement.call
+    return {
+        "type": "row",
+        "run": run,
+        "call": call.id,
+        "n": n,
+        "tenant": call.operation.tenant,
+        "operation": call.operation.name,
+        "server": call.operation.server,
+        "api": call.api,
+        "slot": None,
+        "at": timestamp(settlement.at),
+        "items": items_of(row),
+        "row": row,
+    }
+
+
+def _call_record(run: str, settlement: Settlement) -> CallRecord:
+    call, outcome = settlement.call, settlement.outcome
+    return {
+        "type": "call",
+        "run": run,
+        "call": call.id,
+        "tenant": call.operation.tenant,
+        "operation": call.operation.name,
+        "server": call.operation.server,
+        "token": call.operation.token.id,
+        "api": call.api,
+        "window": None if call.window is None else {"from": call.window.date_ini, "to": call.window.date_end},
+        "params": dict(call.params) or None,
+        "slot": None,
+        "closing": False,
+        "outcome": outcome_name(outcome),
+        "rows": len(_rows(outcome)),
+        "attempts": settlement.attempts,
+        "at": timestamp(settlement.at),
+        "seconds": round(settlement.seconds, 3),
+        "status": None if isinstance(outcome, Skipped) else outcome.status,
+        "code": None if isinstance(outcome, Skipped) else outcome.code,
+        "msg": None if isinstance(outcome, Skipped) else outcome.msg,
+        "error": _error_field(outcome.error) if isinstance(outcome, Failed | Skipped) else None,
+        "next_at": _next_at(settlement) if isinstance(outcome, Ok | Empty) else None,
+    }
+
+
+def _error_field(error: CallError) -> ErrorField:
+    return {"kind": error.kind.value, "message": error.message, "retryable": error.retryable}
+
+
+def _next_at(settlement: Settlement) -> str:
+    sent = settlement.at - timedelta(seconds=settlement.seconds)
+    return timestamp(sent + timedelta(seconds=settlement.call.interval))
