@@ -1,0 +1,72 @@
+"""What goes into the scheduler and what comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from wolkvox_async.model import Call, ErrorKind, Failed, Outcome
+
+from .queues import Lane, State
+
+AfterFailure: TypeAlias = Literal["hold", "continue"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Calls in flight in all and per server; a turn's length; pauses in seconds."""
+
+    max_in_flight: int = 1000
+    per_server: int = 32
+    turn_calls: int = 32
+    turn_seconds: float = 5.0
+    token_gap: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Leave to make one request: the call, and which attempt of it this is (from 1)."""
+
+    call: Call
+    lane: Lane
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How one call ended, after how many attempts."""
+
+    call: Call
+    lane: Lane
+    outcome: Outcome
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The attempt's call ended, and with it those in `skipped`; `following` is next in the turn."""
+
+    ended: Ended
+    skipped: tuple[Ended, ...]
+    following: Attempt | None
+
+
+@dataclass(frozen=True, slots=True)
+class Requeued:
+    """The call keeps its place and is due again at `ready_at`; `following` is next in the turn."""
+
+    failure: Failed
+    ready_at: float
+    following: Attempt | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What there is to see: tokens by state, calls queued, what waiting tokens wait after, servers in use."""
+
+    tokens: Mapping[State, int]
+    queued: int
+    in_flight: int
+    waiting_after: Mapping[ErrorKind, int]
+    servers: Mapping[str, int]
