@@ -50,6 +50,11 @@ class Token:
         """Return the text, for the request header and for nothing else."""
         return self._text
 
+    def redact(self, data: bytes) -> bytes:
+        """Return `data` with the token's id wherever an answer repeats its text."""
+        text = self._text.encode("ascii")
+        return data.replace(text, self.id.encode("ascii")) if text in data else data
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Token) and other._text == self._text
 
@@ -147,13 +152,14 @@ class ErrorKind(StrEnum):
 class Breakdown:
     """An attempt that brought no answer.
 
-    `sent_at` is when the last request byte left (monotonic seconds), or None when the
-    request provably never left: only then is the vendor certainly not working on it.
+    `unanswered_since` is when the last request byte left (monotonic seconds): since then
+    the vendor may be working on it. None means that it certainly is not, because the
+    request never left or the answer was read whole.
     """
 
     kind: ErrorKind
     message: str
-    sent_at: float | None
+    unanswered_since: float | None
 
 
 @dataclass(frozen=True, slots=True)

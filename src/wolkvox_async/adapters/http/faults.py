@@ -1,0 +1,90 @@
+"""Foreign exceptions enter here and leave as `Breakdown`s that name the likely cause.
+
+Nothing of a foreign exception is shown but operating system error texts and the
+verifier's reason: their `repr` and `args` may hold request headers.
+"""
+
+from __future__ import annotations
+
+import errno
+import ssl
+from typing import Final
+
+import aiohttp
+
+from wolkvox_async.model import Breakdown, ErrorKind
+
+NOT_LISTED: Final = (
+    "the server may be down, or it does not know this machine's address: "
+    "check that the address is on wolkvox's allow list, or use --proxy"
+)
+_OUT_OF_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE})
+_CERTIFICATE_CAUSES: Final = {
+    9: "not valid yet: check this machine's clock",
+    10: "expired: check this machine's clock, then tell wolkvox",
+    18: "self-signed: if that is meant, name its authority with --ca-file",
+    19: "signed by an unknown authority: if that is meant, name it with --ca-file",
+    20: "signed by an unknown authority: if that is meant, name it with --ca-file",
+    62: "for another host: check the server's name and the base URL",
+    64: "for another address: check the base URL",
+}
+
+
+def connect_timeout(seconds: float) -> Breakdown:
+    """Say that no connection came about within `seconds`."""
+    return Breakdown(ErrorKind.CONNECT, f"no connection within {seconds:g} s: {NOT_LISTED}", None)
+
+
+def connect_fault(error: aiohttp.ClientError | OSError | ValueError) -> Breakdown:
+    """Say why no connection came about; the request certainly never left."""
+    return Breakdown(*_connect_fault(error), None)
+
+
+def _connect_fault(error: Exception) -> tuple[ErrorKind, str]:
+    kind = ErrorKind.CONNECT
+    match error:
+        case aiohttp.ClientConnectorCertificateError(certificate_error=ssl.SSLCertVerificationError() as cause):
+            reason = _CERTIFICATE_CAUSES.get(cause.verify_code, f"not acceptable: {cause.verify_message}")
+            kind, text = ErrorKind.TLS, f"the server's certificate is {reason}"
+        case aiohttp.ClientSSLError():
+            kind, text = ErrorKind.TLS, "no TLS connection came about: is this really an https address?"
+        case aiohttp.ClientConnectorDNSError():
+            text = "the server's name is not known: check its spelling, then this machine's DNS"
+        case aiohttp.ClientHttpProxyError(status=status):
+            text = f"the proxy refused with status {status}: check --proxy and its credentials"
+        case aiohttp.ClientProxyConnectionError():
+            text = "the proxy cannot be reached: check --proxy"
+        case OSError(errno=number) if number in _OUT_OF_FILES:
+            text = "this process has no file descriptors left: lower --max-in-flight or raise ulimit -n"
+        case OSError(errno=errno.ECONNREFUSED):
+            text = f"connection refused: {NOT_LISTED}"
+        case OSError(strerror=str(reason)):
+            text = f"no connection ({reason.lower()}): {NOT_LISTED}"
+        case _:
+            text = f"no connection: {NOT_LISTED}"
+    return kind, text
+
+
+def lost(error: BaseException | None, *, answered: bool, sent_at: float) -> Breakdown:
+    """Describe a connection that went away before the answer was whole."""
+    how = "reset" if isinstance(error, ConnectionResetError) else "closed"
+    when = "in the middle of its answer" if answered else "before it answered"
+    message = f"the connection was {how} {when}: the server, or something on the way, gave up"
+    return Breakdown(ErrorKind.DISCONNECTED, message, sent_at)
+
+
+def timed_out(seconds: float, *, answered: bool, sent_at: float | None) -> Breakdown:
+    """Say that the attempt took longer than it may."""
+    what = "the answer was not complete" if answered else "no answer"
+    return Breakdown(ErrorKind.TIMEOUT, f"{what} within {seconds:g} s", sent_at)
+
+
+def garbled(what: str, sent_at: float) -> Breakdown:
+    """Say that the server does not speak HTTP as agreed."""
+    return Breakdown(ErrorKind.PROTOCOL, f"the server broke HTTP: {what}", sent_at)
+
+
+def too_large(limit: int, *, unanswered_since: float | None) -> Breakdown:
+    """Say that the body is larger than may be kept."""
+    message = f"the answer is larger than {limit} bytes: raise --max-body if that is expected"
+    return Breakdown(ErrorKind.TOO_LARGE, message, unanswered_since)

@@ -1,0 +1,162 @@
+"""Attempts over HTTP: one attempt, one request on the wire, and the truth about it.
+
+It never retries, sleeps, queues, follows a redirect or reads settings; that is decided
+elsewhere. What the network does comes back as a value; only cancellation is raised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+import aiohttp
+
+from wolkvox_async.model import Answer, Breakdown, Call, ErrorKind, Operation
+
+from . import bodies, faults
+from .parts import Opener
+from .requests import Address, address, request_head
+from .wire import BIG, RawAnswer, Wire
+
+_CLOSING_ROUNDS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """Where requests go and how much they may take; times in seconds, sizes in bytes."""
+
+    base_url: str = "https://wv{server}.wolkvox.com"
+    timeout: float = 65.0
+    connect_timeout: float = 10.0
+    max_body: int = 16_777_216
+    ca_file: str | None = None
+    proxy: str | None = None
+    user_agent: str = "wolkvox-async"
+
+
+class HttpTransport:
+    """The real transport; make one inside a running event loop."""
+
+    def __init__(self, settings: HttpSettings, *, connector: aiohttp.BaseConnector | None = None) -> None:
+        """Use `connector` for new connections if given; it stays its owner's to close."""
+        self.settings: Final = settings
+        tls = _tls_context(settings.ca_file) if settings.base_url.startswith("https:") else None
+        self._opener: Final = Opener(connector=connector, tls=tls, proxy=settings.proxy)
+        self._addresses: Final[dict[str, Address]] = {}  # one per server
+        self._big_bodies: Final = asyncio.Lock()
+        self._wires: Final[set[Wire]] = set()
+
+    def turn(self, operation: Operation) -> HttpTurn:
+        """Open a turn; it connects when its first attempt is made."""
+        return HttpTurn(self, self.address(operation.server))
+
+    def address(self, server: str) -> Address:
+        """Return where `server` is."""
+        found = self._addresses.get(server)
+        if found is None:
+            found = self._addresses[server] = address(self.settings.base_url, server)
+        return found
+
+    async def connect(self, at: Address, deadline: float) -> tuple[Wire, str | None] | Breakdown:
+        """Open a connection of its own, and say what a proxy wants to read in each request."""
+        loop = asyncio.get_running_loop()
+        limit = min(deadline, loop.time() + self.settings.connect_timeout)
+        try:
+            async with asyncio.timeout_at(limit):
+                opened = await self._opener.open(at.origin)
+        except TimeoutError:
+            return faults.connect_timeout(min(self.settings.connect_timeout, self.settings.timeout))
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return faults.connect_fault(error)
+        settings = self.settings
+        wire = Wire(opened, big_bodies=self._big_bodies, max_body=settings.max_body, timeout=settings.timeout)
+        self._wires.add(wire)
+        wire.gone.add_done_callback(lambda _: self._wires.discard(wire))
+        return wire, opened.proxy_lines
+
+    async def close(self) -> None:
+        """Close every connection; when this returns no socket is left."""
+        for wire in tuple(self._wires):
+            wire.abort()
+        for _ in range(_CLOSING_ROUNDS):
+            if not self._wires:
+                break
+            await asyncio.sleep(0)
+        await self._opener.close()
+
+
+class HttpTurn:
+    """One token's turn: its calls back to back, over one connection while that stays sound."""
+
+    def __init__(self, transport: HttpTransport, at: Address) -> None:
+        self._transport: Final = transport
+        self._at: Final = at
+        self._wire: Wire | None = None
+        self._proxy_lines: str | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._wire is not None:
+            self._wire.let_go()
+            self._wire.abort()
+            self._wire = None
+
+    async def attempt(self, call: Call) -> Answer | Breakdown:
+        """Make one attempt at `call`."""
+        settings = self._transport.settings
+        deadline = asyncio.get_running_loop().time() + settings.timeout
+        wire = await self._wire_for(deadline)
+        if isinstance(wire, Breakdown):
+            return wire
+        head = request_head(
+            call,
+            self._at,
+            user_agent=settings.user_agent,
+            encodings=bodies.ACCEPTED,
+            proxy_lines=self._proxy_lines,
+        )
+        met = await wire.ask(head, deadline=deadline)
+        return met if isinstance(met, Breakdown) else await self._decoded(met, wire, call)
+
+    async def _wire_for(self, deadline: float) -> Wire | Breakdown:
+        if self._wire is not None:
+            self._wire.let_go()
+            if await self._wire.is_quiet():
+                return self._wire
+            self._wire = None
+        met = await self._transport.connect(self._at, deadline)
+        if isinstance(met, Breakdown):
+            return met
+        self._wire, self._proxy_lines = met
+        return self._wire
+
+    async def _decoded(self, raw: RawAnswer, wire: Wire, call: Call) -> Answer | Breakdown:
+        parts: list[bytes] = []
+        size = 0
+        try:
+            for piece in bodies.pieces(raw.body, raw.headers.get("content-encoding", "")):
+                parts.append(piece)
+                size += len(piece)
+                if size > self._transport.settings.max_body:
+                    return faults.too_large(self._transport.settings.max_body, unanswered_since=None)
+                if size > BIG:
+                    await wire.hold_big()
+        except bodies.BodyError as error:
+            return Breakdown(ErrorKind.MALFORMED, str(error), None)
+        body = call.operation.token.redact(b"".join(parts))
+        return Answer(raw.status, body, raw.headers.get("retry-after"), raw.headers.get("location"))
+
+
+def _tls_context(ca_file: str | None) -> ssl.SSLContext:
+    # The default context verifies, and honours SSL_CERT_FILE.
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        context.load_verify_locations(cafile=ca_file)
+    return context
