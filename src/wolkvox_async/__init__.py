@@ -1,3 +1,105 @@
-"""Asynchronous multi-tenant fetch engine for the wolkvox Billing HTTP API."""
+"""Asynchronous multi-tenant fetch engine for the wolkvox Billing HTTP API.
+
+    from wolkvox_async import load_tenants, open_engine
+
+    async with open_engine(load_tenants("tenants.json")) as engine:
+        async with engine.fetch(apis=["interactions"]) as records:
+            async for record in records: ...
+        result = await engine.call("acme/bogota", "interactions")
+
+Names are loaded when they are first used, so importing the package costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .catalog import Catalog, Endpoint
+    from .engine import CallResult, Engine, Records, Summary
+    from .errors import (
+        ConfigurationError,
+        Mistake,
+        OutputBusyError,
+        OutputClosedError,
+        OutputError,
+        SelectionError,
+        UsageError,
+        WolkvoxError,
+    )
+    from .model import CallError, ErrorKind, Operation, Token
+    from .planning import DateRange
+    from .ports import AttemptFailed, CallSettled, Clock, Hook, Sink, TokenClosed, TokenSource, Transport
+    from .records import CallRecord, Record, RowRecord, RunRecord
+    from .settings.composition import OpenEngine, Parts, open_engine
+    from .settings.entries import Tenants
+    from .settings.options import Options
+    from .settings.tenants import load_tenants
+
+__all__ = [
+    "AttemptFailed",
+    "CallError",
+    "CallRecord",
+    "CallResult",
+    "CallSettled",
+    "Catalog",
+    "Clock",
+    "ConfigurationError",
+    "DateRange",
+    "Endpoint",
+    "Engine",
+    "ErrorKind",
+    "Hook",
+    "Mistake",
+    "OpenEngine",
+    "Operation",
+    "Options",
+    "OutputBusyError",
+    "OutputClosedError",
+    "OutputError",
+    "Parts",
+    "Record",
+    "Records",
+    "RowRecord",
+    "RunRecord",
+    "SelectionError",
+    "Sink",
+    "Summary",
+    "Tenants",
+    "Token",
+    "TokenClosed",
+    "TokenSource",
+    "Transport",
+    "UsageError",
+    "WolkvoxError",
+    "__version__",
+    "load_tenants",
+    "open_engine",
+]
+
+_HOMES = {
+    "catalog": "Catalog Endpoint",
+    "engine": "CallResult Engine Records Summary",
+    "errors": "ConfigurationError Mistake OutputBusyError OutputClosedError OutputError SelectionError "
+    "UsageError WolkvoxError",
+    "model": "CallError ErrorKind Operation Token",
+    "planning": "DateRange",
+    "ports": "AttemptFailed CallSettled Clock Hook Sink TokenClosed TokenSource Transport",
+    "records": "CallRecord Record RowRecord RunRecord",
+    "settings.composition": "OpenEngine Parts open_engine",
+    "settings.entries": "Tenants",
+    "settings.options": "Options",
+    "settings.tenants": "load_tenants",
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names.split():
+            return getattr(import_module(f".{home}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

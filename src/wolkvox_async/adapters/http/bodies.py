@@ -23,6 +23,13 @@ except ImportError:
 
 PIECE: Final = 65_536
 
+# Each part costs a copy of all that follows it, so very many would stop the event loop.
+_MOST_PARTS: Final = 100
+_TOO_MANY_PARTS: Final = f"the compressed body has more than {_MOST_PARTS} parts"
+
+# RFC 9659: a zstd body on the web needs no more than 8 MiB of history; others ask for gigabytes.
+_ZSTD_WINDOW_LOG: Final = 23
+
 Pieces: TypeAlias = Iterator[bytes]
 
 
@@ -35,10 +42,14 @@ def _plain(raw: bytes) -> Pieces:
 
 
 def _gzip(raw: bytes) -> Pieces:
-    while raw:
+    for _ in range(_MOST_PARTS):
+        if not raw:
+            return
         inflater = zlib.decompressobj(wbits=31)
         yield from _inflate(inflater, raw)
         raw = inflater.unused_data
+    if raw:
+        raise BodyError(_TOO_MANY_PARTS)
 
 
 def _deflate(raw: bytes) -> Pieces:
@@ -60,8 +71,10 @@ def _inflate(inflater: Any, raw: bytes) -> Pieces:
 
 
 def _zstd(raw: bytes) -> Pieces:
-    while raw:
-        decoder = zstd.ZstdDecompressor()
+    for _ in range(_MOST_PARTS):
+        if not raw:
+            return
+        decoder = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG})
         while not decoder.eof:
             piece = decoder.decompress(raw, PIECE)
             raw = b""
@@ -69,6 +82,8 @@ def _zstd(raw: bytes) -> Pieces:
                 raise BodyError("the compressed body ends too early")
             yield piece
         raw = decoder.unused_data
+    if raw:
+        raise BodyError(_TOO_MANY_PARTS)
 
 
 def _brotli(raw: bytes) -> Pieces:

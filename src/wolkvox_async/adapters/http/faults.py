@@ -46,6 +46,8 @@ def _connect_fault(error: Exception) -> tuple[ErrorKind, str]:
         case aiohttp.ClientConnectorCertificateError(certificate_error=ssl.SSLCertVerificationError() as cause):
             reason = _CERTIFICATE_CAUSES.get(cause.verify_code, f"not acceptable: {cause.verify_message}")
             kind, text = ErrorKind.TLS, f"the server's certificate is {reason}"
+        case OSError(errno=number) if number in _OUT_OF_FILES:
+            text = "this process has no file descriptors left: lower --max-in-flight or raise ulimit -n"
         case aiohttp.ClientSSLError():
             kind, text = ErrorKind.TLS, "no TLS connection came about: is this really an https address?"
         case aiohttp.ClientConnectorDNSError():
@@ -54,8 +56,6 @@ def _connect_fault(error: Exception) -> tuple[ErrorKind, str]:
             text = f"the proxy refused with status {status}: check --proxy and its credentials"
         case aiohttp.ClientProxyConnectionError():
             text = "the proxy cannot be reached: check --proxy"
-        case OSError(errno=number) if number in _OUT_OF_FILES:
-            text = "this process has no file descriptors left: lower --max-in-flight or raise ulimit -n"
         case OSError(errno=errno.ECONNREFUSED):
             text = f"connection refused: {NOT_LISTED}"
         case OSError(strerror=str(reason)):
@@ -65,10 +65,12 @@ def _connect_fault(error: Exception) -> tuple[ErrorKind, str]:
     return kind, text
 
 
-def lost(error: BaseException | None, *, answered: bool, sent_at: float) -> Breakdown:
-    """Describe a connection that went away before the answer was whole."""
+def lost(error: BaseException | None, *, answered: bool, sent_at: float | None) -> Breakdown:
+    """Describe a connection that went away before the answer was whole, or (not sent) before the question."""
     how = "reset" if isinstance(error, ConnectionResetError) else "closed"
     when = "in the middle of its answer" if answered else "before it answered"
+    if sent_at is None:
+        when = "before anything was asked"
     message = f"the connection was {how} {when}: the server, or something on the way, gave up"
     return Breakdown(ErrorKind.DISCONNECTED, message, sent_at)
 
@@ -79,7 +81,7 @@ def timed_out(seconds: float, *, answered: bool, sent_at: float | None) -> Break
     return Breakdown(ErrorKind.TIMEOUT, f"{what} within {seconds:g} s", sent_at)
 
 
-def garbled(what: str, sent_at: float) -> Breakdown:
+def garbled(what: str, sent_at: float | None) -> Breakdown:
     """Say that the server does not speak HTTP as agreed."""
     return Breakdown(ErrorKind.PROTOCOL, f"the server broke HTTP: {what}", sent_at)
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
 
 import aiohttp
 
-from wolkvox_async.model import Answer, Breakdown, Call, ErrorKind, Operation
+from wolkvox_async.model import Answer, Breakdown, Call, ErrorKind, Operation, Token
 
 from . import bodies, faults
 from .parts import Opener
@@ -33,7 +33,7 @@ class HttpSettings:
     connect_timeout: float = 10.0
     max_body: int = 16_777_216
     ca_file: str | None = None
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)  # may hold a password
     user_agent: str = "wolkvox-async"
 
 
@@ -123,7 +123,7 @@ class HttpTurn:
             proxy_lines=self._proxy_lines,
         )
         met = await wire.ask(head, deadline=deadline)
-        return met if isinstance(met, Breakdown) else await self._decoded(met, wire, call)
+        return met if isinstance(met, Breakdown) else await self._decoded(met, wire, call.operation.token)
 
     async def _wire_for(self, deadline: float) -> Wire | Breakdown:
         if self._wire is not None:
@@ -135,13 +135,17 @@ class HttpTurn:
         if isinstance(met, Breakdown):
             return met
         self._wire, self._proxy_lines = met
-        return self._wire
+        if await self._wire.is_quiet():
+            return self._wire
+        wire, self._wire = self._wire, None
+        wire.abort()
+        return wire.why_unusable()
 
-    async def _decoded(self, raw: RawAnswer, wire: Wire, call: Call) -> Answer | Breakdown:
+    async def _decoded(self, raw: RawAnswer, wire: Wire, token: Token) -> Answer | Breakdown:
         parts: list[bytes] = []
         size = 0
         try:
-            for piece in bodies.pieces(raw.body, raw.headers.get("content-encoding", "")):
+            for piece in bodies.pieces(raw.body, _shown(raw.encoding, token) or ""):
                 parts.append(piece)
                 size += len(piece)
                 if size > self._transport.settings.max_body:
@@ -150,8 +154,15 @@ class HttpTurn:
                     await wire.hold_big()
         except bodies.BodyError as error:
             return Breakdown(ErrorKind.MALFORMED, str(error), None)
-        body = call.operation.token.redact(b"".join(parts))
-        return Answer(raw.status, body, raw.headers.get("retry-after"), raw.headers.get("location"))
+        body = token.redact(b"".join(parts))
+        return Answer(raw.status, body, _shown(raw.retry_after, token), _shown(raw.location, token))
+
+
+def _shown(header: str | None, token: Token) -> str | None:
+    """Return a header of an answer as it may be shown: text throughout, and without the token."""
+    if header is None:
+        return None
+    return token.redact(header.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
 
 
 def _tls_context(ca_file: str | None) -> ssl.SSLContext:

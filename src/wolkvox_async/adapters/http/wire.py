@@ -5,8 +5,8 @@ answer is believed when it was read whole; whatever else arrives (bytes before a
 question, bytes behind an answer, a close that was not announced) makes the connection
 unusable, because from then on answers could belong to other questions.
 
-Bodies beyond `BIG` are read one at a time over all connections (`BigBodies`), and an
-attempt's deadline stands still while it waits for that.
+Bodies beyond `BIG` are read one at a time over all connections (the lock `big_bodies`),
+and an attempt's deadline stands still while it waits for that.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from typing import Final
 from wolkvox_async.model import Breakdown
 
 from . import faults
-from .parts import AnswerReader, FramingError, Opened, answer_parser
+from .framing import AnswerReader, FramingError, answer_parser
+from .parts import Opened
 from .requests import RequestHead
 
 BIG: Final = 1_048_576
@@ -27,10 +28,12 @@ BIG: Final = 1_048_576
 
 @dataclass(frozen=True, slots=True)
 class RawAnswer:
-    """An answer as it came over the wire, read whole."""
+    """An answer as it came over the wire, read whole; of its headers, those that matter."""
 
     status: int
-    headers: dict[str, str]
+    encoding: str
+    retry_after: str | None
+    location: str | None
     body: bytes
 
 
@@ -61,9 +64,10 @@ class Wire(asyncio.Protocol):
         self._heard = False
         self.gone: Final[asyncio.Future[None]] = self._loop.create_future()
         self.usable = True
+        self.spoke_unasked = False
         self._transport.set_protocol(self)
-        if opened.handler.should_close:  # bytes came before anything was asked
-            self.abort()
+        if opened.handler.should_close:  # it holds what came before this was its protocol
+            self._refuse_unasked()
 
     async def ask(self, head: RequestHead, *, deadline: float) -> RawAnswer | Breakdown:
         """Write one request and return its answer; cancelled, it closes the connection."""
@@ -92,11 +96,17 @@ class Wire(asyncio.Protocol):
             self._big_bodies.release()
 
     async def is_quiet(self) -> bool:
-        """Tell whether the kept connection may be used: nothing arrived since the last answer."""
+        """Tell whether a question may be asked: nothing arrived that nobody asked for."""
         if self.usable and _is_readable(self._transport):
             for _ in range(2):  # one round of the loop to poll, one to deliver
                 await asyncio.sleep(0)
-        return self.usable
+        return self.usable and not self._transport.is_closing()
+
+    def why_unusable(self) -> Breakdown:
+        """Say why a connection that was never asked anything cannot be asked."""
+        if self.spoke_unasked:
+            return faults.garbled("it spoke before it was asked", None)
+        return faults.lost(None, answered=False, sent_at=None)
 
     def abort(self) -> None:
         """Close at once; nothing is sent or believed any more."""
@@ -108,7 +118,7 @@ class Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take in bytes; those that nobody asked for end the connection."""
         if self._reader is None or self._waiter is None:
-            self.abort()
+            self._refuse_unasked()
             return
         self._heard = True
         try:
@@ -122,7 +132,8 @@ class Wire(asyncio.Protocol):
         """Take in that the peer closes; an answer without a length ends here."""
         self.usable = False
         if self._reader is not None and self._waiter is not None:
-            self._collect(self._reader, self._reader.feed_eof(self._parser))
+            self._reader.feed_eof()
+            self._collect(self._reader, b"")
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -133,13 +144,17 @@ class Wire(asyncio.Protocol):
         self._opened.connection.close()
         self.gone.set_result(None)
 
+    def _refuse_unasked(self) -> None:
+        self.spoke_unasked = True
+        self.abort()
+
     # --- an answer comes together -----------------------------------------------------
 
     def _collect(self, reader: AnswerReader, piece: bytes) -> None:
         if piece:
             self._pieces.append(piece)
             self._size += len(piece)
-        if self._size > self._max_body or _announced(reader) > self._max_body:
+        if max(self._size, reader.length or 0) > self._max_body:
             self._fail(faults.too_large(self._max_body, unanswered_since=self._sent_at))
         elif reader.complete:
             self._finish(reader)
@@ -154,8 +169,10 @@ class Wire(asyncio.Protocol):
         self._reader = None
         if reader.surplus or message.should_close:
             self.abort()
-        headers = {name.lower(): value for name, value in message.headers.items()}
-        self._settle(RawAnswer(message.code, headers, b"".join(self._pieces)))
+        headers = message.headers
+        encoding = ", ".join(headers.getall("Content-Encoding", ()))
+        retry_after, location = headers.get("Retry-After"), headers.get("Location")
+        self._settle(RawAnswer(message.code, encoding, retry_after, location, b"".join(self._pieces)))
         self._pieces = []
 
     def _fail(self, breakdown: Breakdown) -> None:
@@ -197,11 +214,6 @@ class Wire(asyncio.Protocol):
         # What is still in the buffer leaves no sooner than now.
         since = self._loop.time() if self._transport.get_write_buffer_size() else self._sent_at
         self._fail(faults.timed_out(self._timeout, answered=self._heard, sent_at=since))
-
-
-def _announced(reader: AnswerReader) -> int:
-    length = reader.message.headers.get("Content-Length", "") if reader.message is not None else ""
-    return int(length) if length.isdigit() else 0
 
 
 def _is_readable(transport: asyncio.Transport) -> bool:

@@ -1,0 +1,77 @@
+"""Hooks: what the engine tells, as log lines of structlog, and to whoever else listens.
+
+The logger is the library's own (`wolkvox_async`, with a null handler), never
+structlog's global default, which prints to standard output among the records. There is
+no line per call: a failed attempt is a warning only when somebody has to act.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any, Final
+
+import structlog
+
+from wolkvox_async.model import ErrorKind
+from wolkvox_async.ports import AttemptFailed, Event, Hook, TokenClosed
+
+LOGGER: Final = "wolkvox_async"
+
+# These need a person; the others are in the records.
+_ACT_ON: Final = frozenset({ErrorKind.TOKEN_BUSY, ErrorKind.TLS, ErrorKind.REDIRECT})
+
+
+def library_logger() -> Any:
+    """Return the library's logger; silent until an application configures it."""
+    return structlog.wrap_logger(
+        logging.getLogger(LOGGER),
+        processors=[structlog.stdlib.filter_by_level, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+class LogHook:
+    """Writes what needs attention; each token's trouble of one kind is said once."""
+
+    def __init__(self, log: Any) -> None:
+        self._log: Final = log
+        self._said: Final[set[tuple[str, ErrorKind]]] = set()  # at most tokens x three kinds
+
+    def observe(self, event: Event) -> None:
+        """Log `event` where it needs attention."""
+        match event:
+            case TokenClosed(operation=operation, kind=kind, seconds=seconds):
+                self._log.warning(
+                    "token closed",
+                    operation=operation.path,
+                    token=operation.token.id,
+                    kind=kind,
+                    seconds=round(seconds),
+                )
+            case AttemptFailed(call=call, kind=kind, message=message) if kind in _ACT_ON:
+                if (call.operation.token.id, kind) not in self._said:
+                    self._said.add((call.operation.token.id, kind))
+                    self._log.warning(message, operation=call.operation.path, token=call.operation.token.id, kind=kind)
+            case AttemptFailed(call=call, kind=kind, message=message, retry_in=retry_in):
+                self._log.debug(message, operation=call.operation.path, api=call.api, kind=kind, retry_in=retry_in)
+            case _:
+                pass
+
+
+class Hooks:
+    """Several hooks as one; one that raises is reported once and then left out."""
+
+    def __init__(self, hooks: Iterable[Hook], log: Any) -> None:
+        self._hooks: Final = list(hooks)
+        self._log: Final = log
+
+    def observe(self, event: Event) -> None:
+        """Tell every hook."""
+        for hook in tuple(self._hooks):
+            try:
+                hook.observe(event)
+            except Exception as error:
+                self._hooks.remove(hook)
+                self._log.error("a hook failed and is left out", hook=type(hook).__name__, error=type(error).__name__)

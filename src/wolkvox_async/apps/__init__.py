@@ -1,0 +1,1 @@
+"""Front ends; they assemble what lies below and never know each other."""

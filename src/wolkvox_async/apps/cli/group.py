@@ -1,0 +1,82 @@
+"""The commands by name; each is imported when it is used.
+
+`--help` must not pay for what it does not show: this file imports click and the
+version, nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from wolkvox_async import __version__
+
+_COMMANDS: Final = {
+    "demo": "See it work: simulator, fetch, verdict; needs no token.",
+    "fetch": "Make one pass over the tenants; records go out as JSON lines.",
+    "plan": "Show what would be called and how long it takes; calls nothing.",
+    "check": "Check the tenants file and every token reference.",
+    "apis": "List the endpoints.",
+    "schema": "Print the JSON Schema of the tenants file or of the records.",
+    "simulate": "Run the vendor's API on this machine, and judge its clients.",
+    "completion": "Print shell completion.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names in the order of a newcomer's way."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the command's module."""
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"wolkvox_async.apps.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one may be meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches  # noqa: PLC0415 - only for typing errors
+
+            near = get_close_matches(args[0] if args else "", _COMMANDS, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise click.UsageError(f"{error.message}{hint}", ctx) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Show the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="wolkvox-async")
+def cli() -> None:
+    """Read the consumption of every wolkvox operation you cover, each token one call at a time."""
+
+
+def main(args: list[str] | None = None) -> Any:
+    """Run the command line; this is the console script."""
+    if os.environ.get("NO_COLOR"):
+        click_color: bool | None = False
+    else:
+        click_color = True if os.environ.get("FORCE_COLOR") else None
+    try:
+        code = cli.main(args, prog_name="wolkvox-async", standalone_mode=False, color=click_color)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except click.Abort:
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)

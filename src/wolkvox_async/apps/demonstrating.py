@@ -1,0 +1,97 @@
+"""The demonstration: simulator in a process of its own, one pass against it, its verdict."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import orjson
+
+from wolkvox_async.settings.options import Options
+from wolkvox_async.settings.tenants import load_tenants
+
+from . import logs, passing
+from .exits import Exit
+from .progress import duration
+
+_APIS: Final = ("interactions", "gamification", "ivr_minutes")
+# What a vendor does on a normal day: passing errors, and operations with nothing to report.
+_NORMAL_DAY: Final = ("unavailable*2,ok", "not-found", "busy*1,ok", "rate-limited*1,ok")
+_PATIENCE: Final = 30.0  # seconds for the simulator to start or to end
+
+
+@dataclass(slots=True)
+class Stage:
+    """The running simulator; its verdict is there once it has ended."""
+
+    base_url: str
+    tenants: Path
+    verdict: dict[str, Any] | None = None
+
+
+def run(operations: int, servers: int, folder: Path) -> Exit:
+    """Show it; the exit code is 0 when the simulator has nothing to complain about."""
+    folder.mkdir(parents=True, exist_ok=True)
+    output = folder / "usage.jsonl"
+    output.unlink(missing_ok=True)
+    logs.configure(None, "error")
+    with _simulator(operations, servers, folder) as stage:
+        click.echo(f"simulating {operations} operations on {servers} servers of this machine", err=True)
+        order = passing.Order(load_tenants(stage.tenants), Options(base_url=stage.base_url), str(output), progress=None)
+        ending = passing.run(lambda: passing.run_pass(order))
+    return _tell(ending, stage, output)
+
+
+def _tell(ending: passing.Ending, stage: Stage, output: Path) -> Exit:
+    verdict = stage.verdict
+    if ending.summary is None or verdict is None:
+        click.echo(ending.message or "the demonstration was interrupted", err=True)
+        return ending.code or Exit.SOME_FAILED
+    counters, seconds = ending.summary.counters, ending.summary.seconds
+    calls = counters.ok + counters.empty + counters.failed + counters.skipped
+    click.echo(
+        f"{calls} calls in {duration(seconds) if seconds >= 60 else f'{seconds:.1f} s'}: {counters.ok} ok, "
+        f"{counters.empty} empty, {counters.failed} failed, {counters.skipped} skipped; "
+        f"{counters.attempts} requests, at most {verdict['max_in_flight']} at once"
+    )
+    click.echo(f"{counters.rows} rows in {output}")
+    click.echo(f"the simulator's verdict: {verdict['summary']}")
+    return Exit.OK if verdict["ok"] and not counters.failed else Exit.SOME_FAILED
+
+
+@contextmanager
+def _simulator(operations: int, servers: int, folder: Path) -> Iterator[Stage]:
+    """Run the simulator; when the block ends, it is stopped and its verdict read."""
+    arguments = ["--operations", str(operations), "--servers", str(servers), "--port", "0", "--write", str(folder)]
+    arguments += ["--latency", "lognormal:0.25,0.5", *[f"--api={api}" for api in _APIS]]
+    arguments += [
+        f"--fault={n}={script}" for n, script in zip(range(0, operations, 25), _NORMAL_DAY * 99, strict=False)
+    ]
+    process = subprocess.Popen(  # noqa: S603 - this very program
+        [sys.executable, "-m", "wolkvox_async", "simulate", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for the client; the simulator judges to the end
+    )
+    try:
+        if process.stdout is None:
+            raise AssertionError("the simulator's output is a pipe")
+        ready = orjson.loads(process.stdout.readline() or b"{}")
+        if "base_url" not in ready:
+            raise click.ClickException("the simulator did not start: run `wolkvox-async simulate` to see why")
+        stage = Stage(ready["base_url"], Path(ready["tenants"]))
+        yield stage
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=_PATIENCE)
+        stage.verdict = orjson.loads(said)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()

@@ -1,0 +1,43 @@
+"""One call per token, to see whether it works."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from wolkvox_async.engine import CallResult
+from wolkvox_async.model import Token
+from wolkvox_async.planning import Wanted
+from wolkvox_async.settings.composition import open_engine
+from wolkvox_async.settings.entries import Tenants
+from wolkvox_async.settings.options import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How many tokens were probed, and a line for each that does not work."""
+
+    probed: int
+    lines: tuple[str, ...]
+
+
+async def probe(tenants: Tenants, options: Options) -> Probe:
+    """Call the first endpoint of the first operation of every token."""
+    wanted = {entry.path: entry.wanted for entry in tenants.entries if entry.wanted}
+    async with open_engine(tenants, options) as engine:
+        first: dict[Token, str] = {}
+        for operation in engine.operations():
+            if operation.path in wanted:
+                first.setdefault(operation.token, operation.path)
+        results = await asyncio.gather(*[engine.call(path, *_asked(wanted[path][0])) for path in first.values()])
+    failures = [_line(path, result) for path, result in zip(first.values(), results, strict=True) if not result.ok]
+    return Probe(len(first), tuple(failures))
+
+
+def _asked(wanted: Wanted) -> tuple[str]:
+    return (wanted.endpoint.name,)
+
+
+def _line(path: str, result: CallResult) -> str:
+    token, error = result.settlement.call.operation.token.id, result.error
+    return f"{path} ({token}): {error.kind}: {error.message}" if error else f"{path} ({token})"

@@ -1,0 +1,148 @@
+"""What a pass is doing, for the person who waits: on standard error, never elsewhere.
+
+On a terminal a live block, else a plain line every ten seconds. Both show the same
+snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from wolkvox_async.engine import Engine, Records
+from wolkvox_async.model import ErrorKind
+from wolkvox_async.scheduling.queues import State
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+LINE_EVERY: Final = 10.0
+REDRAW_EVERY: Final = 0.25
+
+_REASONS: Final = {
+    ErrorKind.TOKEN_BUSY: "used by somebody else",
+    ErrorKind.MAINTENANCE: "maintenance",
+    ErrorKind.RATE_LIMITED: "asked to slow down",
+    ErrorKind.TIMEOUT: "after a time-out",
+    ErrorKind.CONNECT: "no connection",
+    ErrorKind.SERVER_ERROR: "server error",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One moment of a pass."""
+
+    done: int
+    planned: int
+    ok: int
+    empty: int
+    failed: int
+    skipped: int
+    in_flight: int
+    per_second: float
+    waiting: tuple[tuple[str, int], ...]
+
+    @property
+    def seconds_left(self) -> float | None:
+        """A guess from the speed so far; None while there is none."""
+        return (self.planned - self.done) / self.per_second if self.per_second > 0 else None
+
+    def line(self) -> str:
+        """Say it in one line."""
+        parts = [
+            f"{self.done} of {self.planned} calls",
+            f"{self.per_second:.0f}/s",
+            f"ok {self.ok}, empty {self.empty}, failed {self.failed}, skipped {self.skipped}",
+            f"{self.in_flight} in flight",
+        ]
+        if self.waiting:
+            parts.append("tokens waiting: " + ", ".join(f"{count} {why}" for why, count in self.waiting))
+        if self.seconds_left is not None and self.done < self.planned:
+            parts.append(f"about {duration(self.seconds_left)} left")
+        return " | ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Write a duration for people."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def picture(engine: Engine, records: Records) -> Picture:
+    """Take a picture of the pass."""
+    seen, counters = engine.snapshot(), records.counters
+    done = counters.ok + counters.empty + counters.failed + counters.skipped
+    elapsed = records.summary().seconds
+    waits = [(_REASONS.get(kind, f"after {kind}"), count) for kind, count in seen.waiting_after.items()]
+    held_back = seen.tokens.get(State.READY, 0) + seen.tokens.get(State.PARKED, 0)
+    return Picture(
+        done=done,
+        planned=records.planned,
+        ok=counters.ok,
+        empty=counters.empty,
+        failed=counters.failed,
+        skipped=counters.skipped,
+        in_flight=seen.in_flight,
+        per_second=done / elapsed if elapsed > 0 else 0.0,
+        waiting=tuple([*waits, ("for a free slot", held_back)] if held_back else waits),
+    )
+
+
+@contextmanager
+def shown(engine: Engine, records: Records, *, live: bool) -> Iterator[None]:
+    """Show the pass's progress for the length of the block."""
+    task = asyncio.ensure_future((_live if live else _plain)(lambda: picture(engine, records)))
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def _plain(look: Callable[[], Picture]) -> None:
+    while True:
+        await asyncio.sleep(LINE_EVERY)
+        print(look().line(), file=sys.stderr, flush=True)  # noqa: T201 - this is the progress line
+
+
+async def _live(look: Callable[[], Picture]) -> None:
+    # Imported here: rich takes longer than everything else a command needs.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.live import Live  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    with Live(_block(look()), console=console, redirect_stdout=False, transient=True, auto_refresh=False) as live:
+        while True:
+            live.update(_block(look()), refresh=True)
+            await asyncio.sleep(REDRAW_EVERY)
+
+
+def _block(seen: Picture) -> RenderableType:
+    from rich.console import Group  # noqa: PLC0415
+    from rich.progress_bar import ProgressBar  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    left = "" if seen.seconds_left is None else f"  about {duration(seen.seconds_left)} left"
+    head = Table.grid(padding=(0, 1))
+    head.add_row(
+        Text(f"{seen.done:,} of {seen.planned:,} calls", "bold"),
+        ProgressBar(total=max(seen.planned, 1), completed=seen.done, width=30),
+        Text(f"{seen.per_second:,.0f}/s{left}"),
+    )
+    counts = Text.assemble(
+        (f"ok {seen.ok:,}", "green"),
+        f"   empty {seen.empty:,}   ",
+        (f"failed {seen.failed:,}", "bold red" if seen.failed else ""),
+        f"   skipped {seen.skipped:,}   in flight {seen.in_flight:,}",
+    )
+    waiting = Text("waiting: " + ", ".join(f"{count:,} {why}" for why, count in seen.waiting), "yellow")
+    return Group(head, counts, waiting) if seen.waiting else Group(head, counts)

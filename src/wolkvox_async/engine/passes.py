@@ -1,0 +1,220 @@
+"""One pass over the operations: its calls go in, its records come out.
+
+The way out is bounded by a lane: what is in flight and what is not yet delivered share
+its room, so a slow reader stops the calling, of this pass and of no other. A batch's
+room is given back when the reader asks for the next batch, that is when it is done with
+the one it has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Literal, Protocol, Self
+
+from wolkvox_async.errors import UsageError
+from wolkvox_async.model import Call
+from wolkvox_async.ports import Clock, Sink
+from wolkvox_async.records import (
+    Counters,
+    Record,
+    RunRecord,
+    Settlement,
+    call_lines,
+    call_records,
+    line,
+    run_ended,
+    run_started,
+)
+from wolkvox_async.scheduling.queues import Lane
+
+from .reading import Reading
+
+UNIT: Final = 65_536  # bytes of answer that take up one more unit of a lane's room
+_PLANNED_AT_ONCE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a pass came to; `stopped` when it was ended before its time."""
+
+    run: str
+    counters: Counters
+    stopped: bool
+    seconds: float
+
+
+class Yard(Protocol):
+    """What a pass needs of its engine."""
+
+    def begin(self, records: Records, calls: list[Call]) -> None:
+        """Queue `calls` on the pass's lane."""
+
+    def room(self, lane: Lane, units: int) -> None:
+        """Give `units` of room back to `lane`."""
+
+    def end(self, records: Records) -> None:
+        """Forget what is queued of the pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class PassParts:
+    """What a pass is made of."""
+
+    run: str
+    lane: Lane
+    clock: Clock
+    version: str
+    plan: Callable[[], Iterator[Call]]
+
+
+class Records:
+    """The records of one pass, as they come.
+
+    Use it as a block and read it once: by iterating (dictionaries), by `lines` (bytes)
+    or by `write_to`. Leaving the block early forgets what was not called yet.
+    """
+
+    def __init__(self, parts: PassParts, yard: Yard) -> None:
+        self.run: Final = parts.run
+        self.lane: Final = parts.lane
+        self.counters: Final = Counters()
+        self.planned = 0
+        self.stopped = False
+        self._parts: Final = parts
+        self._yard: Final = yard
+        self._settled = 0
+        self._buffer: list[Settlement] = []
+        self._units = 0  # of room that the buffer takes up
+        self._held = 0  # of room that the reader's batch takes up
+        self._reader: asyncio.Future[None] | None = None
+        self._taken: asyncio.Event = asyncio.Event()
+        self._entered = self._closed = False
+        self._started_at = 0.0
+
+    async def __aenter__(self) -> Self:
+        """Plan the calls and begin; mistakes in dates and selections are raised here."""
+        if self._entered:
+            raise UsageError("a pass is entered once: call engine.fetch() again")
+        self._entered = True
+        calls: list[Call] = []
+        for call in self._parts.plan():
+            calls.append(call)
+            if len(calls) % _PLANNED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        self._started_at = self._parts.clock.now()
+        self.planned = len(calls)
+        for start in range(0, len(calls), _PLANNED_AT_ONCE):
+            self._yard.begin(self, calls[start : start + _PLANNED_AT_ONCE])
+            await asyncio.sleep(0)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closed = True
+        self._yard.end(self)
+        self._take()
+
+    # --- in: called by the engine ---------------------------------------------------------
+
+    def settle(self, settlement: Settlement, units: int) -> None:
+        """Take in a settled call that takes up `units` of room until it is delivered."""
+        self._settled += 1
+        self.counters.count(settlement)
+        if self._closed:
+            self._yard.room(self.lane, units)
+            return
+        self._buffer.append(settlement)
+        self._units += units
+        self._taken.clear()
+        self._wake()
+
+    def stop(self) -> None:
+        """Note that the pass ends before its time; what was not called is settled as skipped."""
+        self.stopped = True
+
+    async def taken(self) -> None:
+        """Wait until the reader has taken what is buffered."""
+        if self._buffer:
+            await self._taken.wait()
+
+    @property
+    def is_left(self) -> bool:
+        """Whether the block was left; what settles now is dropped."""
+        return self._closed
+
+    @property
+    def finished(self) -> bool:
+        """Whether every planned call has ended."""
+        return self._settled == self.planned
+
+    # --- out ------------------------------------------------------------------------------
+
+    def __aiter__(self) -> Reading[Record]:
+        """Iterate over the records as dictionaries."""
+        return Reading(self, self._as_records, lambda record: record)
+
+    def lines(self) -> Reading[bytes]:
+        """Iterate over whole lines, everything that is ready at a time."""
+        return Reading(self, self._as_lines, line)
+
+    async def write_to(self, sink: Sink, *, progress: Callable[[], Awaitable[None]] | None = None) -> Summary:
+        """Write every record to `sink` and return what the pass came to; raises `OutputError`."""
+        async for lines in self.lines():
+            await sink.write(lines)
+            if progress is not None:
+                await progress()
+        return self.summary()
+
+    def opening(self) -> RunRecord:
+        """Return the record that opens the run."""
+        return run_started(self.run, self._parts.clock.utc(), version=self._parts.version, calls=self.planned)
+
+    async def next_batch(self) -> list[Settlement] | None:
+        """Wait for settled calls; the room that the last batch took up is given back."""
+        held, self._held = self._held, 0
+        self._yard.room(self.lane, held)
+        while not self._buffer:
+            if self.finished:
+                return None
+            await self._arrival()
+        batch, self._held = self._take()
+        return batch
+
+    def ending(self) -> RunRecord:
+        """Return the record that closes the run."""
+        now, utc = self._parts.clock.now(), self._parts.clock.utc()
+        event: Literal["stopped", "finished"] = "stopped" if self.stopped else "finished"
+        return run_ended(self.run, utc, event, self.counters, now - self._started_at)
+
+    def summary(self) -> Summary:
+        """Return what the pass has come to so far."""
+        return Summary(self.run, self.counters, self.stopped, self._parts.clock.now() - self._started_at)
+
+    def _take(self) -> tuple[list[Settlement], int]:
+        batch, self._buffer = self._buffer, []
+        units, self._units = self._units, 0
+        self._taken.set()
+        return batch, units
+
+    async def _arrival(self) -> None:
+        if self._closed:
+            raise UsageError("the pass was left: read its records inside the block")
+        self._reader = asyncio.get_running_loop().create_future()
+        try:
+            await self._reader
+        finally:
+            self._reader = None
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    def _as_records(self, batch: list[Settlement]) -> Iterator[Record]:
+        return (record for settlement in batch for record in call_records(self.run, settlement))
+
+    def _as_lines(self, batch: list[Settlement]) -> Iterator[bytes]:
+        yield b"".join([call_lines(self.run, settlement) for settlement in batch])

@@ -1,0 +1,61 @@
+"""Reading a pass, one item at a time.
+
+A class and not an async generator: a generator that is left in the middle is closed by
+a task that nobody waits for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import Final, Generic, Protocol, TypeVar
+
+from wolkvox_async.records import RunRecord, Settlement
+
+T = TypeVar("T")
+
+
+class Source(Protocol):
+    """What is read: an opening record, batches of settled calls, an ending record."""
+
+    def opening(self) -> RunRecord:
+        """Return the record that opens the run."""
+        ...
+
+    async def next_batch(self) -> list[Settlement] | None:
+        """Wait for settled calls; None when all have been given out."""
+        ...
+
+    def ending(self) -> RunRecord:
+        """Return the record that closes the run."""
+        ...
+
+
+class Reading(AsyncIterator[T], Generic[T]):
+    """Iterates over a source; `render` makes items of a batch, `frame` of a run record."""
+
+    def __init__(
+        self, source: Source, render: Callable[[list[Settlement]], Iterable[T]], frame: Callable[[RunRecord], T]
+    ) -> None:
+        self._source: Final = source
+        self._render: Final = render
+        self._frame: Final = frame
+        self._ready: Iterator[T] = iter(())
+        self._is_open = self._is_over = False
+
+    async def __anext__(self) -> T:
+        while True:
+            for item in self._ready:
+                return item
+            self._ready = iter(await self._more())
+
+    async def _more(self) -> Iterable[T]:
+        if not self._is_open:
+            self._is_open = True
+            return [self._frame(self._source.opening())]
+        if self._is_over:
+            raise StopAsyncIteration
+        batch = await self._source.next_batch()
+        if batch is not None:
+            return self._render(batch)
+        self._is_over = True
+        return [self._frame(self._source.ending())]

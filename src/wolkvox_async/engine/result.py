@@ -1,0 +1,49 @@
+"""How a single call ended, for the code that awaited it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from wolkvox_async.model import CallError, Failed, Ok, Skipped
+from wolkvox_async.records import CallRecord, OutcomeName, RowRecord, Settlement, call_records, outcome_name
+
+
+@dataclass(frozen=True, slots=True)
+class CallResult:
+    """A settled call: a value, whether it went well or not."""
+
+    run: str
+    settlement: Settlement
+
+    @property
+    def outcome(self) -> OutcomeName:
+        """`ok`, `empty`, `failed` or `skipped`."""
+        return outcome_name(self.settlement.outcome)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the vendor answered, be it with nothing."""
+        return self.outcome in ("ok", "empty")
+
+    @property
+    def rows(self) -> list[Any]:
+        """The vendor's rows, as sent; none unless the outcome is `ok`."""
+        outcome = self.settlement.outcome
+        return outcome.rows if isinstance(outcome, Ok) else []
+
+    @property
+    def error(self) -> CallError | None:
+        """Why the call failed or was skipped."""
+        outcome = self.settlement.outcome
+        return outcome.error if isinstance(outcome, Failed | Skipped) else None
+
+    @property
+    def attempts(self) -> int:
+        """How many requests were made for it."""
+        return self.settlement.attempts
+
+    @property
+    def records(self) -> list[RowRecord | CallRecord]:
+        """The call as records: its rows, then its `call` record."""
+        return list(call_records(self.run, self.settlement))

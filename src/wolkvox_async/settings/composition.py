@@ -1,0 +1,138 @@
+"""The composition root: from a tenants file and options to an open engine.
+
+    async with open_engine(load_tenants("tenants.json")) as engine: ...
+
+Everything that a service may want to bring along (transport, connector, clock, chance,
+environment, hooks, its own token source) is a field of `Parts`; what it leaves out is
+made here, and closed here.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+from urllib.request import getproxies, proxy_bypass  # noqa: TID251 - reads the environment, requests nothing
+
+from wolkvox_async import __version__
+from wolkvox_async.adapters.clock import LoopClock
+from wolkvox_async.adapters.secrets import Secrets
+from wolkvox_async.engine import Engine, EngineParts
+from wolkvox_async.engine.crew import CrewParts
+from wolkvox_async.ports import Clock, Hook, TokenSource, Transport
+from wolkvox_async.scheduling.decisions import Limits
+from wolkvox_async.scheduling.retry import RetryPolicy
+from wolkvox_async.scheduling.scheduler import Scheduler
+
+from .descriptors import affordable
+from .entries import Tenants
+from .options import Options
+from .resolution import References, resolve, secrets_of
+from .tokens import shared_tokens
+
+if TYPE_CHECKING:
+    import aiohttp
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a service brings along instead of ours; None means ours.
+
+    `connector` is used for new connections and stays its owner's to close; `environment`
+    is where `env` references are looked up.
+    """
+
+    transport: Transport | None = None
+    connector: aiohttp.BaseConnector | None = None
+    clock: Clock | None = None
+    chance: Callable[[], float] | None = None
+    environment: Mapping[str, str] | None = None
+    tokens: TokenSource | None = None
+    hooks: tuple[Hook, ...] = ()
+
+
+def open_engine(
+    tenants: Tenants, options: Options | None = None, *, parts: Parts | None = None, **changes: Any
+) -> OpenEngine:
+    """Return an engine over `tenants`, to be entered with `async with`.
+
+    `changes` are single options (`max_in_flight=200`, `base_url=...`). Entering resolves
+    every token reference and raises `ConfigurationError` with every mistake.
+    """
+    return OpenEngine(tenants, replace(options or Options(), **changes), parts or Parts())
+
+
+class OpenEngine:
+    """An engine that is being opened; a block."""
+
+    def __init__(self, tenants: Tenants, options: Options, parts: Parts) -> None:
+        self._tenants: Final = tenants
+        self._options: Final = options
+        self._parts: Final = parts
+        self._engine: Engine | None = None
+
+    async def __aenter__(self) -> Engine:
+        from wolkvox_async.adapters.telemetry import library_logger  # noqa: PLC0415 - structlog, only when running
+
+        log = library_logger()
+        secrets = secrets_of(self._tenants, self._parts.environment)
+        subscriptions = await resolve(self._tenants, self._options.base_url, secrets)
+        for message in (*map(str, self._tenants.warnings), *_exposed(secrets)):
+            log.warning(message)
+        for message in shared_tokens(subscription.operation for subscription in subscriptions):
+            log.warning(message)
+        self._engine = Engine(subscriptions, _engine_parts(self._tenants, self._options, self._parts, secrets, log))
+        return await self._engine.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        if self._engine is None:
+            return None
+        return await self._engine.__aexit__(kind, error, trace)
+
+
+def _exposed(secrets: Secrets) -> Iterable[str]:
+    return (f"the token file {path} may be read by every user of this machine: chmod 600" for path in secrets.exposed)
+
+
+def _engine_parts(tenants: Tenants, options: Options, parts: Parts, secrets: Secrets, log: Any) -> EngineParts:
+    from wolkvox_async.adapters.telemetry import Hooks, LogHook  # noqa: PLC0415 - as above
+
+    limits = Limits(affordable(options.max_in_flight, log), options.per_server, token_gap=options.token_gap)
+    retry = RetryPolicy(options.max_attempts, options.backoff, patience=options.patience)
+    crew = CrewParts(
+        scheduler=Scheduler(limits, retry, after_failure=options.after_failure),
+        transport=parts.transport or _http(options, parts.connector),
+        clock=parts.clock or LoopClock(),
+        hook=Hooks((LogHook(log), *parts.hooks), log),
+        chance=parts.chance or random.SystemRandom().random,
+        server_limit=options.server_limit,
+    )
+    tokens = parts.tokens or References(tenants.entries, secrets)
+    return EngineParts(crew, tokens, tenants.catalog, limits, options.max_attempts, __version__)
+
+
+def _http(options: Options, connector: aiohttp.BaseConnector | None) -> Transport:
+    from wolkvox_async.adapters.http import HttpSettings, HttpTransport  # noqa: PLC0415 - aiohttp, only when running
+
+    settings = HttpSettings(
+        base_url=options.base_url,
+        timeout=options.timeout,
+        connect_timeout=options.connect_timeout,
+        max_body=options.max_body,
+        ca_file=options.ca_file,
+        proxy=_proxy(options),
+        user_agent=f"wolkvox-async/{__version__}",
+    )
+    return HttpTransport(settings, connector=connector)
+
+
+def _proxy(options: Options) -> str | None:
+    if options.proxy != "env":
+        return options.proxy
+    scheme, _, rest = options.base_url.replace("{server}", "0000").partition("://")
+    host = rest.partition("/")[0]
+    return None if proxy_bypass(host) else getproxies().get(scheme)

@@ -1,0 +1,53 @@
+"""From token references to tokens, with every reference that gives none as a mistake.
+
+Nothing here needs the engine: `check` uses it without paying for one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from wolkvox_async.adapters.secrets import Secrets, Unresolved
+from wolkvox_async.model import Operation, Token
+from wolkvox_async.planning import Subscription
+from wolkvox_async.references import TokenReference
+
+from .entries import Entry, Mistakes, Tenants
+from .tenants import server_mistakes
+
+
+def secrets_of(tenants: Tenants, environment: Mapping[str, str] | None = None) -> Secrets:
+    """Return what resolves the references of `tenants`; `environment` is the process's unless given."""
+    return Secrets(tenants.folder, os.environ if environment is None else environment)
+
+
+async def survey_tokens(tenants: Tenants, secrets: Secrets) -> tuple[list[Subscription], Mistakes]:
+    """Resolve every token reference; return what came of it, and a mistake for each that gave none."""
+    found = await secrets.resolve_all([entry.reference for entry in tenants.entries])
+    pairs = list(zip(tenants.entries, found, strict=True))
+    subscriptions = [entry.subscription(got) for entry, got in pairs if isinstance(got, Token)]
+    return subscriptions, tenants.mistakes((entry, got.message) for entry, got in pairs if isinstance(got, Unresolved))
+
+
+async def resolve(tenants: Tenants, base_url: str, secrets: Secrets) -> list[Subscription]:
+    """Resolve every token reference; raises `ConfigurationError` with every mistake."""
+    subscriptions, unresolved = await survey_tokens(tenants, secrets)
+    mistakes = Mistakes(tuple(server_mistakes(tenants, base_url))) + unresolved
+    if mistakes:
+        raise mistakes.error()
+    return subscriptions
+
+
+class References:
+    """Resolves an operation's reference again; the token source of a tenants file."""
+
+    def __init__(self, entries: Iterable[Entry], secrets: Secrets) -> None:
+        self._references: Final[dict[str, TokenReference]] = {entry.path: entry.reference for entry in entries}
+        self._secrets: Final = secrets
+
+    async def resolve(self, operation: Operation) -> Token | None:
+        """Return what the operation's reference gives now; None when it gives nothing."""
+        found = await self._secrets.resolve(self._references[operation.path])
+        return found if isinstance(found, Token) else None
