@@ -154,18 +154,8 @@ class Secrets:
         return _decode(reference, content)
 
     async def _from_command(self, reference: CommandReference) -> Resolution:
-        loop = asyncio.get_running_loop()
         try:
-            transport, ending = await loop.subprocess_exec(
-                _Ending,
-                *reference.argv,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                cwd=self._folder,
-                env=dict(self._environment),
-                start_new_session=True,
-            )
+            transport, ending = await self._start(reference)
         except (OSError, ValueError) as error:
             return _unresolved(reference, f"could not be started: {_reason(error)}")
         try:
@@ -180,6 +170,28 @@ class Secrets:
         if status == 0 or len(ending.output) > LARGEST:
             return _decode(reference, bytes(ending.output))
         return _unresolved(reference, _exit(status))
+
+    async def _start(self, reference: CommandReference) -> tuple[asyncio.SubprocessTransport, _Ending]:
+        """Start a command; when cancelled meanwhile, it is ended as any other."""
+        starting = asyncio.ensure_future(
+            asyncio.get_running_loop().subprocess_exec(
+                _Ending,
+                *reference.argv,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                cwd=self._folder,
+                env=dict(self._environment),
+                start_new_session=True,
+            )
+        )
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # Left to itself, a cancelled start kills the process and not what that has started.
+            with suppress(OSError, ValueError):
+                await _end(*await starting)
+            raise
 
 
 class _Ending(asyncio.SubprocessProtocol):

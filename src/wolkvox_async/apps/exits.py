@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-from wolkvox_async.records import Counters
+if TYPE_CHECKING:
+    from wolkvox_async.records import Counters
 
 
 class Exit(IntEnum):

@@ -21,6 +21,7 @@ from wolkvox_async.adapters.clock import LoopClock
 from wolkvox_async.adapters.secrets import Secrets
 from wolkvox_async.engine import Engine, EngineParts
 from wolkvox_async.engine.crew import CrewParts
+from wolkvox_async.errors import ConfigurationError, UsageError
 from wolkvox_async.ports import Clock, Hook, TokenSource, Transport
 from wolkvox_async.scheduling.decisions import Limits
 from wolkvox_async.scheduling.retry import RetryPolicy
@@ -29,7 +30,7 @@ from wolkvox_async.scheduling.scheduler import Scheduler
 from .descriptors import affordable
 from .entries import Tenants
 from .options import Options
-from .resolution import References, resolve, secrets_of
+from .resolution import Guarded, References, resolve, secrets_of
 from .tokens import shared_tokens
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
 class Parts:
     """What a service brings along instead of ours; None means ours.
 
-    `connector` is used for new connections and stays its owner's to close; `environment`
-    is where `env` references are looked up.
+    `transport` is closed together with the engine; `connector` is used for new connections
+    and stays its owner's to close; `environment` is where `env` references are looked up.
     """
 
     transport: Transport | None = None
@@ -65,15 +66,19 @@ def open_engine(
 
 
 class OpenEngine:
-    """An engine that is being opened; a block."""
+    """An engine that is being opened; a block, which is entered once."""
 
     def __init__(self, tenants: Tenants, options: Options, parts: Parts) -> None:
         self._tenants: Final = tenants
         self._options: Final = options
         self._parts: Final = parts
+        self._entered = False
         self._engine: Engine | None = None
 
     async def __aenter__(self) -> Engine:
+        if self._entered:
+            raise UsageError("an engine is entered once: call open_engine() again")
+        self._entered = True
         from wolkvox_async.adapters.telemetry import library_logger  # noqa: PLC0415 - structlog, only when running
 
         log = library_logger()
@@ -88,10 +93,9 @@ class OpenEngine:
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        if self._engine is None:
-            return None
-        return await self._engine.__aexit__(kind, error, trace)
+    ) -> None:
+        if self._engine is not None:
+            await self._engine.__aexit__(kind, error, trace)
 
 
 def _exposed(secrets: Secrets) -> Iterable[str]:
@@ -111,7 +115,7 @@ def _engine_parts(tenants: Tenants, options: Options, parts: Parts, secrets: Sec
         chance=parts.chance or random.SystemRandom().random,
         server_limit=options.server_limit,
     )
-    tokens = parts.tokens or References(tenants.entries, secrets)
+    tokens = Guarded(parts.tokens, log) if parts.tokens else References(tenants.entries, secrets)
     return EngineParts(crew, tokens, tenants.catalog, limits, options.max_attempts, __version__)
 
 
@@ -127,7 +131,11 @@ def _http(options: Options, connector: aiohttp.BaseConnector | None) -> Transpor
         proxy=_proxy(options),
         user_agent=f"wolkvox-async/{__version__}",
     )
-    return HttpTransport(settings, connector=connector)
+    try:
+        return HttpTransport(settings, connector=connector)
+    except OSError as error:
+        reason = error.strerror or "it holds no certificates"
+    raise ConfigurationError(f"--ca-file {options.ca_file!r}: {reason}")
 
 
 def _proxy(options: Options) -> str | None:

@@ -35,13 +35,14 @@ def read_catalog(items: list[Any], complaints: Complaints) -> Catalog:
         endpoint = _read_endpoint(item, path, complaints) if isinstance(item, dict) else None
         if endpoint is None:
             continue
-        if built_in.get(endpoint.name):
-            complaints.add((*path, "api"), f"the endpoint {endpoint.name} is built in")
-        elif endpoint.name in added:
-            complaints.add((*path, "api"), f"the endpoint {endpoint.name} stands twice", first=places[endpoint.name])
+        name, place = endpoint.name, (*path, "api")
+        if built_in.get(name):
+            complaints.add(place, f"the endpoint {shown(name)} is built in")
+        elif name in added:
+            complaints.add(place, f"the endpoint {shown(name)} stands twice", first=places[name])
         else:
-            added[endpoint.name] = endpoint
-            places[endpoint.name] = path
+            added[name] = endpoint
+            places[name] = place
     return Catalog(added.values())
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 from wolkvox_async.model import normalise_server
 from wolkvox_async.planning import Wanted
 from wolkvox_async.references import LiteralReference, TokenReference
+from wolkvox_async.spelling import shown
 
 from .complaints import Complaints
 from .entries import Entry
@@ -42,15 +43,6 @@ class Rules:
     from_file: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Defaults:
-    """What operations have that do not say otherwise."""
-
-    apis: list[Any]
-    apis_path: Path
-    timezone: str
-
-
 @dataclass(slots=True)
 class Owner:
     """The tenant whose operations are read; `names` are theirs, with the place of the first."""
@@ -61,54 +53,67 @@ class Owner:
     names: dict[str, int] = field(default_factory=dict)
 
 
+class _Defaults:
+    """What operations have that do not say otherwise."""
+
+    def __init__(self, root: Mapping[str, Any], timezones: Timezones, wanted: WantedReader) -> None:
+        written = root.get("defaults")
+        given = written if isinstance(written, dict) else {}
+        apis = given.get("apis")
+        self._apis: Final = apis if isinstance(apis, list) else list(DEFAULT_APIS)
+        self._reader: Final = wanted
+        # At most as many as there are timezones; wrong ones too, so that each is complained about once.
+        self._wanted: Final[dict[str, tuple[Wanted, ...]]] = {}
+        self.timezone: Final = timezones.read(given.get("timezone", DEFAULT_TIMEZONE), ("defaults", "timezone"))
+        # Read in any case: no operation may need them, and they may be wrong.
+        self.wanted(self.timezone)
+
+    def wanted(self, zone: str) -> tuple[Wanted, ...]:
+        """Return what an operation in that timezone is asked for."""
+        if zone not in self._wanted:
+            self._wanted[zone] = self._reader.read(self._apis, zone, ("defaults", "apis"))
+        return self._wanted[zone]
+
+
 class OperationReader:
     """Reads operations; what many have in common they share."""
 
-    def __init__(self, rules: Rules, defaults: Defaults, wanted: WantedReader, timezones: Timezones) -> None:
-        """Take what all operations are read with."""
+    def __init__(self, root: Mapping[str, Any], rules: Rules, wanted: WantedReader, complaints: Complaints) -> None:
+        """Take the document, which holds the defaults, and what all operations are read with."""
         self._rules: Final = rules
-        self._defaults: Final = defaults
         self._wanted: Final = wanted
-        self._timezones: Final = timezones
+        self._complaints: Final = complaints
+        self._timezones: Final = Timezones(complaints)
+        self._defaults: Final = _Defaults(root, self._timezones, wanted)
         self._servers: Final[dict[str, str]] = {}
         self.literals: Final[list[Path]] = []
         """Where tokens stand in the file itself."""
 
-    def read(self, item: Any, owner: Owner, index: int, complaints: Complaints) -> Entry | None:
+    def read(self, item: Any, owner: Owner, index: int) -> Entry | None:
         """Return the entry that `item` describes, complaining about everything wrong with it."""
         path: Path = ("tenants", owner.index, "operations", index)
-        check(OperationShape, item, path, complaints)
+        check(OperationShape, item, path, self._complaints)
         if not isinstance(item, dict):
             return None
-        name = _read_name(item, owner, path, complaints)
-        server = self._read_server(item, path, complaints)
+        name = _read_name(item, owner, path, self._complaints)
+        server = self._read_server(item, path)
         zone = self._read_timezone(item, path)
         wanted = self._read_wanted(item, zone, path)
-        licences = _read_licences(item, path, complaints)
-        reference = self._read_reference(item, path, complaints)
+        licences = _read_licences(item, path, self._complaints)
+        reference = self._read_reference(item, path)
         if reference is None:
             return None
-        return Entry(
-            owner.name,
-            name,
-            server,
-            reference,
-            zone,
-            owner.labels,
-            wanted,
-            licences,
-            owner.index,
-            index,
-        )
+        whose, whence = (owner.name, name, server), (owner.index, index)
+        return Entry(*whose, reference, zone, owner.labels, wanted, licences, *whence)
 
-    def _read_server(self, item: Mapping[str, Any], path: Path, complaints: Complaints) -> str:
+    def _read_server(self, item: Mapping[str, Any], path: Path) -> str:
         written = item.get("server")
         if not isinstance(written, str):
             return ""
         server = normalise_server(written)
         problem = complain_about_server(server, four_digits=self._rules.four_digits)
         if problem:
-            complaints.add((*path, "server"), problem)
+            self._complaints.add((*path, "server"), problem)
         return self._servers.setdefault(server, server)
 
     def _read_timezone(self, item: Mapping[str, Any], path: Path) -> str:
@@ -118,31 +123,19 @@ class OperationReader:
 
     def _read_wanted(self, item: Mapping[str, Any], zone: str, path: Path) -> tuple[Wanted, ...]:
         if "apis" not in item:
-            return self._wanted.read(self._defaults.apis, zone, self._defaults.apis_path)
+            return self._defaults.wanted(zone)
         apis = item["apis"]
         return self._wanted.read(apis, zone, (*path, "apis")) if isinstance(apis, list) else ()
 
-    def _read_reference(self, item: Mapping[str, Any], path: Path, complaints: Complaints) -> TokenReference | None:
+    def _read_reference(self, item: Mapping[str, Any], path: Path) -> TokenReference | None:
         place = (*path, "token")
         written = item.get("token")
-        reference = read_reference(written, place, complaints)
+        reference = read_reference(written, place, self._complaints)
         if isinstance(reference, LiteralReference) and isinstance(written, str):
             self.literals.append(place)
             if self._rules.exposed:
-                complaints.add(place, "a token stands in this file, and others may read the file: chmod 600 it")
+                self._complaints.add(place, "a token stands in this file, which others may read: chmod 600 it")
         return reference
-
-
-def read_defaults(root: Mapping[str, Any], timezones: Timezones) -> Defaults:
-    """Return what `defaults` says, and the product's own defaults for the rest."""
-    written = root.get("defaults")
-    given = written if isinstance(written, dict) else {}
-    apis = given.get("apis")
-    return Defaults(
-        apis=apis if isinstance(apis, list) else list(DEFAULT_APIS),
-        apis_path=("defaults", "apis"),
-        timezone=timezones.read(given.get("timezone", DEFAULT_TIMEZONE), ("defaults", "timezone")),
-    )
 
 
 def _read_name(item: Mapping[str, Any], owner: Owner, path: Path, complaints: Complaints) -> str:
@@ -156,7 +149,7 @@ def _read_name(item: Mapping[str, Any], owner: Owner, path: Path, complaints: Co
     first = owner.names.setdefault(name, path[-1] if isinstance(path[-1], int) else 0)
     if first != path[-1]:
         before = (*path[:-1], first, "name")
-        complaints.add((*path, "name"), f"two operations of {owner.name} have this name: {name}", first=before)
+        complaints.add((*path, "name"), f"two operations of the tenant are called {shown(name)}", first=before)
     return name
 
 

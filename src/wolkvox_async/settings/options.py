@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from wolkvox_async.errors import ConfigurationError, Mistake
-from wolkvox_async.scheduling.decisions import AfterFailure
+
+if TYPE_CHECKING:  # `--help` must not pay for the scheduler
+    from wolkvox_async.scheduling.decisions import AfterFailure
 
 DEFAULT_BASE_URL: Final = "https://wv{server}.wolkvox.com"
 ENVIRONMENT_PREFIX: Final = "WOLKVOX_"
@@ -72,6 +73,8 @@ def base_url(text: str) -> str:
 
 def is_loopback(host: str) -> bool:
     """Tell whether `host` is certainly this machine."""
+    from ipaddress import ip_address  # noqa: PLC0415 - takes longer to import than the rest of this file
+
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -85,6 +88,19 @@ def proxy(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("write http://HOST:PORT, or env to use the environment's proxy variables")
+    return text
+
+
+def certificates(text: str) -> str:
+    """Check that a file holds certificates in PEM form."""
+    import ssl  # noqa: PLC0415 - `--help` does not need it
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=text)
+    except ssl.SSLError:
+        raise ValueError("this file holds no certificates in PEM form") from None
+    except OSError as error:
+        raise ValueError(f"this file cannot be read: {(error.strerror or 'unknown').lower()}") from None
     return text
 
 
@@ -130,7 +146,7 @@ class Option:
 
 ENGINE_OPTIONS: Final = (
     Option("base-url", DEFAULT_BASE_URL, base_url, "TEMPLATE", "where the servers are; {server} is filled in"),
-    Option("ca-file", None, text, "FILE", "certificate authorities to trust beside the system's"),
+    Option("ca-file", None, certificates, "FILE", "certificate authorities to trust beside the system's"),
     Option("max-in-flight", 1000, count, "N", "calls in flight in all"),
     Option("per-server", 32, count, "N", "calls in flight to one server"),
     Option("timeout", 65.0, some_seconds, "SECONDS", "the whole attempt, connection to last byte"),

@@ -22,10 +22,9 @@ from .documents import Document
 from .endpoints import read_catalog
 from .entries import Entry, Mistakes, Survey, Tenants
 from .names import LONGEST, complain_about_label, complain_about_name
-from .operations import Labels, OperationReader, Owner, Rules, read_defaults
+from .operations import Labels, OperationReader, Owner, Rules
 from .places import Path
 from .shapes import EndpointShape, FileShape, TenantShape
-from .timezones import Timezones
 from .wanted import WantedReader
 from .wording import check
 
@@ -61,12 +60,9 @@ class _Reader:
         self._root: Final = root
         self._complaints: Final = complaints
         self.catalog: Final = self._read_catalog()
-        timezones, wanted = Timezones(complaints), WantedReader(self.catalog, now, complaints)
-        defaults = read_defaults(root, timezones)
-        # Read once in any case: no operation may need them, and they may be wrong.
-        wanted.read(defaults.apis, defaults.timezone, defaults.apis_path)
-        self._rules: Final = rules
-        self._operations: Final = OperationReader(rules, defaults, wanted, timezones)
+        wanted = WantedReader(self.catalog, now, complaints)
+        self._from_file: Final = rules.from_file
+        self._operations: Final = OperationReader(root, rules, wanted, complaints)
         self._labels: Final[dict[Labels, Labels]] = {}
 
     def _read_catalog(self) -> Catalog:
@@ -93,8 +89,8 @@ class _Reader:
     def _read_operations(self, tenant: Mapping[str, Any], path: Path, owner: Owner) -> list[Entry]:
         items = self._list(tenant, path, "operations")
         if not items and tenant.get("operations") == []:
-            self._complaints.add((*path, "operations"), f"{owner.name} has no operations")
-        entries = (self._operations.read(item, owner, n, self._complaints) for n, item in enumerate(items))
+            self._complaints.add((*path, "operations"), "the tenant has no operations")
+        entries = (self._operations.read(item, owner, n) for n, item in enumerate(items))
         return [entry for entry in entries if entry is not None]
 
     def _read_name(self, tenant: Mapping[str, Any], path: Path, names: dict[str, Path]) -> str:
@@ -108,7 +104,7 @@ class _Reader:
             return "?"
         first = names.setdefault(name, place)
         if first is not place:
-            self._complaints.add(place, f"two tenants have this name: {name}", first=first)
+            self._complaints.add(place, f"two tenants are called {shown(name)}", first=first)
         return name
 
     def _read_labels(self, tenant: Mapping[str, Any], path: Path) -> Labels:
@@ -134,7 +130,7 @@ class _Reader:
     def warnings(self) -> list[Complaint]:
         """Return what is allowed but better changed: one line, however many tokens stand in the file."""
         literals = self._operations.literals
-        if not literals or not self._rules.from_file:
+        if not literals or not self._from_file:
             return []
         many = "a token stands" if len(literals) == 1 else f"{len(literals)} tokens stand"
         return [Complaint(literals[0], f'{many} in this file as text: {{"env"}} or {{"file"}} would keep it elsewhere')]

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from wolkvox_async.adapters.secrets import Secrets, Unresolved
 from wolkvox_async.model import Operation, Token
 from wolkvox_async.planning import Subscription
+from wolkvox_async.ports import TokenSource
 from wolkvox_async.references import TokenReference
 
 from .entries import Entry, Mistakes, Tenants
@@ -51,3 +52,19 @@ class References:
         """Return what the operation's reference gives now; None when it gives nothing."""
         found = await self._secrets.resolve(self._references[operation.path])
         return found if isinstance(found, Token) else None
+
+
+class Guarded:
+    """A service's own token source: when it fails, that is reported, and it has given no token."""
+
+    def __init__(self, source: TokenSource, log: Any) -> None:
+        self._source: Final = source
+        self._log: Final = log
+
+    async def resolve(self, operation: Operation) -> Token | None:
+        """Return what the source gives."""
+        try:
+            return await self._source.resolve(operation)
+        except Exception as error:  # its text may hold a token
+            self._log.error("the token source failed", operation=operation.path, error=type(error).__name__)
+        return None

@@ -43,6 +43,8 @@ def _explain_strictness(text: str) -> tuple[int, str]:
     try:
         orjson.loads(text)
     except orjson.JSONDecodeError as error:
+        if "depth" in error.msg or "ecursion" in error.msg:
+            return error.pos, "this is nested too deeply for a tenants file"
         return error.pos, _python_word(text, error.pos) or f"this is not JSON: {error.msg}"
     return 0, "this is not JSON"
 

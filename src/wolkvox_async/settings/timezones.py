@@ -21,9 +21,9 @@ class Timezones:
     def __init__(self, complaints: Complaints) -> None:
         """Take where to complain."""
         self._complaints: Final = complaints
-        # At most as many as the file that is being read has different names.
-        self._known: dict[str, str | None] = {}
-        self._sought_in_vain = False
+        # Together at most as many as the file that is being read has different names.
+        self._right: dict[str, str] = {}
+        self._wrong: dict[str, str] = {}
 
     def read(self, name: Any, path: Path) -> str:
         """Return the name of a timezone that exists: the default one after a complaint at `path`.
@@ -32,27 +32,29 @@ class Timezones:
         """
         if not isinstance(name, str):
             return DEFAULT_TIMEZONE
-        if name not in self._known:
-            self._known[name] = name if self._exists(name) else None
-        known = self._known[name]
-        if known is not None:
-            return known
-        self._complaints.add(path, f"no timezone is called {shown(name)}{self._proposal(name)}")
+        if name not in self._right and name not in self._wrong:
+            self._judge(name)
+        if name in self._right:
+            return self._right[name]
+        self._complaints.add(path, self._wrong[name])
         return DEFAULT_TIMEZONE
 
-    def _exists(self, name: str) -> bool:
+    def _judge(self, name: str) -> None:
         # To look in vain costs far more than to find. Once it happened, every name is at hand for proposals.
-        if self._sought_in_vain:
-            return name in self._names
-        try:
-            timezone(name)
-        except ValueError:
-            self._sought_in_vain = True
-        return not self._sought_in_vain
-
-    def _proposal(self, name: str) -> str:
-        return "" if self._complaints.full else self._complaints.propose(name, self._names)
+        if name in self._names if self._wrong else _exists(name):
+            self._right[name] = name
+        else:
+            hint = "" if self._complaints.full else self._complaints.propose(name, self._names)
+            self._wrong[name] = f"no timezone is called {shown(name)}{hint}"
 
     @cached_property
     def _names(self) -> set[str]:
         return available_timezones()
+
+
+def _exists(name: str) -> bool:
+    try:
+        timezone(name)
+    except ValueError:
+        return False
+    return True

@@ -64,7 +64,7 @@ class WantedReader:
                 continue
             name = found.endpoint.name
             if name in wanted:
-                self._complaints.add(place, f"the endpoint {name} stands twice in this list", first=places[name])
+                self._complaints.add(place, f"the endpoint {shown(name)} stands twice in this list", first=places[name])
             wanted.setdefault(name, found)
             places.setdefault(name, place)
         return tuple(wanted.values())
@@ -78,7 +78,7 @@ class WantedReader:
                 endpoint = self._endpoint(name, (*path, "api"))
                 dates = _DateReader(self._complaints, path, zone, self._now).read(item)
                 if endpoint and dates and endpoint.dates is Dates.NEVER:
-                    self._complaints.add(path, f"the endpoint {endpoint.name} takes no dates")
+                    self._complaints.add(path, f"the endpoint {shown(endpoint.name)} takes no dates")
                 return Wanted(endpoint, dates) if endpoint else None
             case _:
                 return None

@@ -74,7 +74,7 @@ def _explain(error: ValidationError, value: Any, at: Path, complaints: Complaint
         inner = tuple(part for part in location if part not in TAGS)
         match detail["type"]:
             case "missing":
-                complaints.add(at + inner[:-1], f"{_noun(at + inner[:-1])} has no {inner[-1]}")
+                complaints.add(at + inner[:-1], f"{_owner(at + inner[:-1])} has no {inner[-1]}")
             case "extra_forbidden":
                 _explain_unknown_key(at + inner, complaints)
             case "literal_error":
@@ -90,7 +90,7 @@ def _explain_unknown_key(path: Path, complaints: Complaints) -> None:
         complaints.add(path, "endpoints have no method: only GET is ever sent", on_key=True)
         return
     known = _keys(part["shape"]) if part else ()
-    hint = complaints.propose(key, known) or (f": {_noun(path[:-1])} knows {', '.join(known)}" if known else "")
+    hint = complaints.propose(key, known) or (f": {_owner(path[:-1])} knows {', '.join(known)}" if known else "")
     complaints.add(path, f"unknown key {shown(key)}{hint}", on_key=True)
 
 
@@ -114,8 +114,14 @@ def _server_hint(path: Path, value: Any) -> str:
     return ""
 
 
+def _owner(path: Path) -> str:
+    """Name what stands at `path`, as something that has keys."""
+    part = _part(path)
+    return part["noun"] if part else _noun(path)
+
+
 def _noun(path: Path) -> str:
-    """Name what stands at `path`."""
+    """Name what stands at `path`, as the value of its key."""
     if len(path) > 1 and isinstance(path[-1], str) and path[-2] in _NAMED:
         return f"{_NAMED[path[-2]]} {shown(path[-1])}"
     if path and path[-1] in ("tenants", "operations", "endpoints", "apis", "token", "keyring"):

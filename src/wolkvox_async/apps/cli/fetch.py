@@ -9,7 +9,6 @@ import click
 from wolkvox_async.errors import ConfigurationError
 from wolkvox_async.settings.options import ENGINE_OPTIONS
 
-from .loading import load
 from .options import API, DATES, DRAIN, LOGGING, ONLY, OUTPUT, TENANTS, options, read
 from .speech import refuse, say
 
@@ -29,6 +28,8 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
 
     Records go out as JSON lines, each call's rows before its `call` record.
     """
+    from .loading import load  # noqa: PLC0415 - `--help` needs none of it
+
     said = read(given, TABLE)
     tenants = load(said, only)
     from wolkvox_async.apps import logs, passing  # noqa: PLC0415 - structlog and aiohttp, once they are needed

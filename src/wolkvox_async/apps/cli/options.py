@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from wolkvox_async.errors import Mistake
-from wolkvox_async.planning import DateRange
 from wolkvox_async.settings.options import ENGINE_OPTIONS, Option, Options, one_of, read_options, seconds, text
+
+if TYPE_CHECKING:
+    from wolkvox_async.planning import DateRange
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -83,6 +85,8 @@ class Read:
 
     def dates(self) -> DateRange | None:
         """Return the range of `--from` and `--to`, if there is one."""
+        from wolkvox_async.planning import DateRange  # noqa: PLC0415 - not for --help
+
         start = self.values.get("from")
         return None if start is None else DateRange(start, self.values.get("to"))
 

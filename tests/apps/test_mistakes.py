@@ -1,0 +1,97 @@
+"""A mistake in the input is said clearly, with the others, before anything is called."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.apps.commands import run, written
+from wolkvox_async.testing import FAULTS, Profile, Simulator
+
+
+async def test_mistakes_in_options_and_file_and_tokens_come_at_once(tmp_path: Path) -> None:
+    (tmp_path / "tenants.json").write_text(
+        json.dumps(
+            {
+                "tenants": [
+                    {
+                        "name": "acme",
+                        "operations": [
+                            {"name": "a", "server": "10", "token": {"env": "NOT_SET_ANYWHERE"}},
+                            {"name": "b", "server": "0010", "tokn": {"env": "X"}},
+                        ],
+                    }
+                ]
+            },
+            indent=1,
+        )
+    )
+    done = await run("fetch", "--timeout", "soon", cwd=tmp_path)
+    assert (done.code, done.out) == (2, b"")
+    assert len(done.complaints) >= 4
+    assert "--timeout 'soon'" in done.complaints[0]
+    for part in ("0010", "tokn", "NOT_SET_ANYWHERE"):
+        assert part in done.err
+    assert all(line.startswith("tenants.json:") for line in done.complaints[1:])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--only", "nobody"], "nobody"),
+        (["--api", "interactons"], "interactions"),
+        (["--from", "yesterday"], "yesterday"),
+        (["--from", "2999-01-01"], "future"),
+        (["--from", "2026-02-01", "--to", "2026-01-01"], "before"),
+        (["--to", "2026-01-01"], "--from"),
+        (["--api", "interactions", "--from", "2026-01-01"], "dates"),
+        (["--ca-file", "/nowhere.pem"], "/nowhere.pem"),
+        (["--output", "/nowhere/usage.jsonl"], "/nowhere"),
+    ],
+)
+async def test_a_wrong_option_calls_nothing(arguments: list[str], says: str, secret_store: Path) -> None:
+    async with Simulator(Profile(servers=1, operations=2)) as simulator:
+        done = await run("fetch", *written(simulator, secret_store), *arguments)
+        assert simulator.verdict().requests == 0
+    assert done.code == 2
+    assert done.out == b""
+    assert says in done.err
+    assert "Traceback" not in done.err
+    assert len(done.complaints) == 1
+
+
+async def test_an_unknown_option_or_command_gets_a_proposal() -> None:
+    option, verb = await run("fetch", "--tiemout", "3"), await run("fecth")
+    assert (option.code, verb.code) == (2, 2)
+    assert "--timeout" in option.err
+    assert "fetch" in verb.err
+
+
+async def test_check_says_where_every_mistake_is(secret_store: Path) -> None:
+    async with Simulator(Profile(servers=1, operations=3)) as simulator:
+        options = written(simulator, secret_store)
+        sound = await run("check", *options)
+        next((secret_store / "secrets").iterdir()).unlink()
+        broken = await run("check", *options)
+    assert (sound.code, sound.err) == (0, "")
+    assert b"3 operations" in sound.out
+    assert broken.code == 2
+    assert broken.err.startswith(os.path.join(secret_store, "tenants.json:"))  # noqa: PTH118
+
+
+async def test_probing_makes_one_call_per_token(secret_store: Path) -> None:
+    async with Simulator(Profile(servers=1, operations=3)) as simulator:
+        options = written(simulator, secret_store)
+        sound = await run("check", *options, "--probe")
+        assert simulator.verdict().requests == 3
+    assert sound.code == 0
+
+
+async def test_a_probe_that_fails_is_a_mistake_found(secret_store: Path) -> None:
+    async with Simulator(Profile(servers=1, operations=3, faults={"1": FAULTS["refused"]})) as simulator:
+        done = await run("check", *written(simulator, secret_store), "--probe")
+        path = simulator.operations[1].path
+    assert done.code == 1
+    assert path in done.err
+    assert "forbidden" in done.err
