@@ -70,7 +70,8 @@ def vendor(*arguments: str) -> Iterator[Vendor]:
             stderr=subprocess.DEVNULL,
         )
         try:
-            assert process.stdout is not None
+            if process.stdout is None:
+                raise AssertionError("the simulator's output is a pipe")
             ready = json.loads(process.stdout.readline())
             found = Vendor(ready["base_url"], Path(ready["tenants"]), folder)
             yield found

@@ -1,6 +1,6 @@
 """Peak memory of a pass with 20,000 operations queued and 640 calls in flight.
 
-    python -m benchmarks.memory [--operations N]
+python -m benchmarks.memory [--operations N]
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ def main() -> int:
     arguments = ["--operations", str(operations), "--servers", str(SERVERS), "--latency", str(LATENCY)]
     with vendor(*arguments, "--api", "interactions") as at:
         done = fetch(at)
-    table([
-        ("verdict", at.verdict["summary"]),
-        ("most in flight, as the server saw it", at.verdict["max_in_flight"]),
-        ("pass", f"{done.run_seconds:.1f} s; process {done.wall:.1f} s"),
-        ("CPU per call", f"{done.cpu / operations * 1e6:.0f} us (start-up included)"),
-        ("peak memory", f"{done.peak_mib:.0f} MiB (limit {MOST_MIB})"),
-    ])
+    table(
+        [
+            ("verdict", at.verdict["summary"]),
+            ("most in flight, as the server saw it", at.verdict["max_in_flight"]),
+            ("pass", f"{done.run_seconds:.1f} s; process {done.wall:.1f} s"),
+            ("CPU per call", f"{done.cpu / operations * 1e6:.0f} us (start-up included)"),
+            ("peak memory", f"{done.peak_mib:.0f} MiB (limit {MOST_MIB})"),
+        ]
+    )
     return 0 if at.verdict["ok"] and done.code == 0 and done.peak_mib < MOST_MIB else 1
 
 

@@ -35,7 +35,14 @@ def main() -> int:
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         serving, trusting = _certificates(Path(name)) if wanted.tls else ([], [])
-        arguments = ["--operations", str(wanted.operations), "--servers", str(wanted.servers), "--latency", str(LATENCY)]
+        arguments = [
+            "--operations",
+            str(wanted.operations),
+            "--servers",
+            str(wanted.servers),
+            "--latency",
+            str(LATENCY),
+        ]
         with vendor(*arguments, *serving, *[f"--api={api}" for api in APIS]) as at:
             done = fetch(at, "--max-in-flight", str(IN_FLIGHT), *trusting)
     return _judge(at, done, wanted)
@@ -55,18 +62,20 @@ def _judge(at: Vendor, done: Pass, wanted: argparse.Namespace) -> int:
         "rows as the simulator sent them, tenant by tenant": rows_agree(at, done),
         "wall at most 2 x bound + start-up": done.wall <= 2 * bound + done.start_up,
     }
-    table([
-        ("verdict", at.verdict["summary"]),
-        ("requests", at.verdict["requests"]),
-        ("connections", at.verdict["connections"]),
-        ("most in flight, as the server saw it", at.verdict["max_in_flight"]),
-        ("bound", f"{bound:.2f} s"),
-        ("pass", f"{done.run_seconds:.2f} s = {done.run_seconds / bound:.2f} x bound"),
-        ("process", f"{done.wall:.2f} s, of which start-up {done.start_up:.2f} s"),
-        ("CPU per call", f"{done.cpu / calls * 1e6:.0f} us (start-up included)"),
-        ("peak memory", f"{done.peak_mib:.0f} MiB"),
-        *((name, "yes" if held else "NO") for name, held in checks.items()),
-    ])
+    table(
+        [
+            ("verdict", at.verdict["summary"]),
+            ("requests", at.verdict["requests"]),
+            ("connections", at.verdict["connections"]),
+            ("most in flight, as the server saw it", at.verdict["max_in_flight"]),
+            ("bound", f"{bound:.2f} s"),
+            ("pass", f"{done.run_seconds:.2f} s = {done.run_seconds / bound:.2f} x bound"),
+            ("process", f"{done.wall:.2f} s, of which start-up {done.start_up:.2f} s"),
+            ("CPU per call", f"{done.cpu / calls * 1e6:.0f} us (start-up included)"),
+            ("peak memory", f"{done.peak_mib:.0f} MiB"),
+            *((name, "yes" if held else "NO") for name, held in checks.items()),
+        ]
+    )
     return 0 if all(checks.values()) else 1
 
 

@@ -34,6 +34,7 @@ def main() -> int:
     base = ["--operations", str(operations), "--servers", str(SERVERS), "--latency", str(LATENCY), "--limit", "8"]
     base += [f"--api={api}" for api in APIS]
     ratios, verdicts = [], []
+    healthy: set[tuple[str, str]] = set()
     for _ in range(ROUNDS):
         with vendor(*base, "--poison", str(SHARE)) as poisoned:
             together = fetch(poisoned, *HASTE)
@@ -52,12 +53,14 @@ def _judge(operations: int, healthy: int, ratios: list[float], verdicts: list[di
         "healthy tokens at most 10 % later": median <= 1.1,
         "0 overlaps, nothing after a refusal": all(verdict["ok"] for verdict in verdicts),
     }
-    table([
-        ("operations", f"{operations}, of which healthy {healthy}"),
-        ("verdicts", "; ".join(str(verdict["summary"]) for verdict in verdicts)),
-        ("together / alone", ", ".join(f"{ratio:.3f}" for ratio in ratios) + f"; median {median:.3f}"),
-        *((name, "yes" if held else "NO") for name, held in checks.items()),
-    ])
+    table(
+        [
+            ("operations", f"{operations}, of which healthy {healthy}"),
+            ("verdicts", "; ".join(str(verdict["summary"]) for verdict in verdicts)),
+            ("together / alone", ", ".join(f"{ratio:.3f}" for ratio in ratios) + f"; median {median:.3f}"),
+            *((name, "yes" if held else "NO") for name, held in checks.items()),
+        ]
+    )
     return 0 if all(checks.values()) else 1
 
 

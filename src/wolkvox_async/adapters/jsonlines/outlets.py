@@ -6,6 +6,7 @@
   whole or not at all, and without waiting once there is room; so lines travel in such
   pieces, each ending with a line where it can. They are neither torn nor mixed with those
   of other writers, and a reader that stands still can be given up between two of them.
+  Terminals and sockets promise less: they may take a part of a piece.
 - Standard output belongs to others as well: the flags of its file description are never
   changed. Where it is non-blocking, `EAGAIN` means waiting for room.
 """

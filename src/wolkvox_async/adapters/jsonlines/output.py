@@ -83,8 +83,9 @@ class JsonLines:
         """Give up a reader that stands still; later writes fail.
 
         To be called in the event loop's thread, as often as one likes. A write in progress
-        fails before its next line (inside it only when the line is longer than `PIPE_BUF`
-        and nobody reads); on a regular file it is completed.
+        fails before its next line; inside a line only when nobody reads the rest and part
+        of it is gone already: a line longer than `PIPE_BUF`, or any on a terminal or socket.
+        On a regular file it is completed.
         """
         if self._outlet is not None and self._failure is None:
             self._failure = given_up(self._outlet.name)

@@ -1,0 +1,1 @@
+"""Tenants file, options and environment, checked; `composition` makes an engine of them."""

@@ -1,0 +1,28 @@
+"""What holds for every test: a canary token, an environment of its own, and no event loop left over."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+
+import pytest
+
+pytest_plugins = ("tests.canary",)
+
+
+def pytest_sessionstart() -> None:
+    """Have nobody make an event loop by asking for one, which then nobody closes."""
+    asyncio.set_event_loop(None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the options, proxies, colours and folders of whoever runs the tests out of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith("WOLKVOX_") or name.lower().endswith("_proxy") or name in {"NO_COLOR", "FORCE_COLOR"}:
+                patch.delenv(name)
+        for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+            patch.setenv(name, str(tmp_path_factory.getbasetemp() / name.lower()))
+        yield

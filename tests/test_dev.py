@@ -1,0 +1,121 @@
+"""The `./dev` script and the pins it installs from."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import re
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PINS = (ROOT / "constraints.txt").read_text()
+
+
+@pytest.fixture
+def dev(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    loader = importlib.machinery.SourceFileLoader("dev", str(ROOT / "dev"))
+    spec = importlib.util.spec_from_loader("dev", loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "dev", module)
+    loader.exec_module(module)
+    return module
+
+
+def as_named(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_every_pin_has_a_hash() -> None:
+    pins = re.findall(r"^\S.*(?:\n +.*)*", PINS, re.MULTILINE)
+    assert len(pins) > 40
+    assert [pin for pin in pins if "--hash=sha256:" not in pin] == []
+
+
+def test_the_pins_do_not_say_where_packages_come_from() -> None:
+    assert not re.search(r"://|^-", PINS, re.MULTILINE)
+
+
+def test_whatever_the_project_asks_for_is_pinned() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extras = project["project"]["optional-dependencies"]
+    asked = project["project"]["dependencies"] + project["dependency-groups"]["dev"] + extras["speed"] + extras["br"]
+    pinned = {as_named(name) for name in re.findall(r"^([\w.-]+)==", PINS, re.MULTILINE)}
+    named = {as_named(re.split(r"[<>=!~;\[ ]", requirement)[0]) for requirement in asked}
+    assert named - pinned == set()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "taken"),
+    [
+        (["test", "-q"], (None, ["test", "-q"])),
+        (["--python", "3.12", "test", "-q"], ("3.12", ["test", "-q"])),
+        (["test", "--python=3.12", "-q"], ("3.12", ["test", "-q"])),
+        (["test", "--python"], (None, ["test", "--python"])),
+    ],
+)
+def test_a_python_may_be_named_anywhere(dev: ModuleType, arguments: list[str], taken: tuple[str, list[str]]) -> None:
+    assert dev.take_option(arguments, "--python") == taken
+
+
+def test_a_name_on_the_path_that_leads_nowhere_is_passed_over(
+    dev: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    for folder, does in (("shims", "exit 127"), ("bin", f'exec "{sys.executable}" "$@"')):
+        (tmp_path / folder).mkdir()
+        program = tmp_path / folder / f"python{version}"
+        program.write_text(f"#!/bin/sh\n{does}\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'shims'}:{tmp_path / 'bin'}")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "gone"))
+    found = list(dev.candidates(version))
+    assert found[:3] == [str(tmp_path / where) for where in ("gone", f"shims/python{version}", f"bin/python{version}")]
+    assert dev.find_python(version).version == tuple(sys.version_info[:3])
+
+
+def test_where_venv_is_missing_the_package_to_install_is_named(
+    dev: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dev, "probe", lambda path: dev.Python(path, (3, 11, 2), False))
+    with pytest.raises(SystemExit) as given_up:
+        dev.find_python(None)
+    assert given_up.value.code == 2
+    assert "apt install python3.11-venv" in capsys.readouterr().err
+
+
+def test_uv_is_told_what_pip_is_configured_with(
+    dev: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    python = tmp_path / "bin" / "python"
+    settings = ("global.cert='/theirs.pem'", ":env:.cert='/mine.pem'", "global.client-cert='/other.pem'")
+    python.write_text("#!/bin/sh\n" + "".join(f'echo "{setting}"\n' for setting in settings))
+    python.chmod(0o755)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    assert dev.uv_variables(dev.Environment(tmp_path))["SSL_CERT_FILE"] == "/mine.pem"
+    monkeypatch.setenv("SSL_CERT_FILE", "/own.pem")
+    assert dev.uv_variables(dev.Environment(tmp_path))["SSL_CERT_FILE"] == "/own.pem"
+
+
+def test_an_environment_is_current_until_its_python_or_what_it_is_made_from_changes(
+    dev: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = dev.Environment(tmp_path)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    assert not environment.is_current()
+    environment.stamp.write_text(environment.fingerprint())
+    assert environment.is_current()
+    monkeypatch.setattr(dev, "PINS", ROOT / "LICENSE")
+    assert not environment.is_current()
+    monkeypatch.undo()
+    (tmp_path / "bin" / "python").unlink()
+    assert not environment.is_current()
