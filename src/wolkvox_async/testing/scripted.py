@@ -37,6 +37,7 @@ class ScriptedTransport:
         self.script: Final = script
         self.calls: Final[list[Call]] = []
         self.turns: Final[list[Operation]] = []
+        self.distrusted: Final[list[Operation]] = []
         self.overlaps = 0
         self.most_at_once = 0
         self.closed = False
@@ -46,7 +47,7 @@ class ScriptedTransport:
     def turn(self, operation: Operation) -> ScriptedTurn:
         """Open a turn."""
         self.turns.append(operation)
-        return ScriptedTurn(self)
+        return ScriptedTurn(self, operation)
 
     async def close(self) -> None:
         """Note that it was closed."""
@@ -70,8 +71,9 @@ class ScriptedTransport:
 class ScriptedTurn:
     """A turn of a `ScriptedTransport`."""
 
-    def __init__(self, transport: ScriptedTransport) -> None:
+    def __init__(self, transport: ScriptedTransport, operation: Operation) -> None:
         self._transport: Final = transport
+        self._operation: Final = operation
 
     async def __aenter__(self) -> Self:
         return self
@@ -84,3 +86,7 @@ class ScriptedTurn:
     async def attempt(self, call: Call) -> Met:
         """Make one attempt."""
         return await self._transport.play(call)
+
+    def distrust(self) -> None:
+        """Note that an answer was not believed."""
+        self._transport.distrusted.append(self._operation)
