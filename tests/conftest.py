@@ -6,9 +6,14 @@ import asyncio
 import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 pytest_plugins = ("tests.canary",)
+
+# How long an example takes says something about the machine, and nothing about the code.
+hypothesis.settings.register_profile("project", deadline=None)
+hypothesis.settings.load_profile("project")
 
 
 def pytest_sessionstart() -> None:

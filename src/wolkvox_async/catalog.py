@@ -90,28 +90,29 @@ BILLING: Final[tuple[Endpoint, ...]] = (
 
 
 class Catalog:
-    """Endpoints by name, in the vendor's order, user-defined ones last."""
+    """Endpoints by file and api, in the vendor's order, user-defined ones last."""
 
-    __slots__ = ("_by_name",)
+    __slots__ = ("_by_key",)
 
     def __init__(self, added: Iterable[Endpoint] = ()) -> None:
         """Take the built-in endpoints and `added`; `ValueError` when a name repeats."""
-        self._by_name: dict[str, Endpoint] = {}
+        self._by_key: dict[str, Endpoint] = {}
         for endpoint in (*BILLING, *added):
-            if endpoint.name in self._by_name:
+            key = f"{endpoint.file}/{endpoint.api}"
+            if key in self._by_key:
                 raise ValueError(f"the endpoint {endpoint.name} is there already")
-            self._by_name[endpoint.name] = endpoint
+            self._by_key[key] = endpoint
 
     def get(self, name: str) -> Endpoint | None:
         """Return the endpoint called `name`; `billing/interactions` and `interactions` are one."""
-        return self._by_name.get(name.removeprefix("billing/"))
+        return self._by_key.get(name if "/" in name else f"billing/{name}")
 
     def names(self) -> tuple[str, ...]:
         """Return every name, for help and "did you mean"."""
-        return tuple(self._by_name)
+        return tuple(endpoint.name for endpoint in self)
 
     def __iter__(self) -> Iterator[Endpoint]:
-        return iter(self._by_name.values())
+        return iter(self._by_key.values())
 
     def __len__(self) -> int:
-        return len(self._by_name)
+        return len(self._by_key)

@@ -2,7 +2,8 @@
 
 The HTTP status and the body's `code` may disagree; the worse of the two counts, in the
 order 401, 403, 429, 5xx, 400, 404, 2xx. Texts are matched by fragment, whatever their
-case, because the vendor's wording varies. Where a line rests on a guess it says so.
+case and spacing, because the vendor's wording varies. Where a line rests on a guess it
+says so.
 
 Empty is not proof of nothing: ok, empty and failed stay three things, and an empty
 answer that complains under `error` is a failure.
@@ -10,18 +11,23 @@ answer that complains under `error` is a failure.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from .envelopes import Code, Envelope, NotAnEnvelope, open_envelope
+from .envelopes import Code, Envelope, NotAnEnvelope, as_text, open_envelope
+from .errors import one_line
 from .model import Answer, AttemptOutcome, Breakdown, CallError, Empty, ErrorKind, Failed, Ok
 
-_NOTHING: Final[tuple[Any, ...]] = (None, "", [], {})
-_SAID: Final = 300
+_READ: Final = 65_536
+_QUOTED: Final = 300
+_ESCAPED_SPACE: Final = re.compile(r"\\[nrt]")  # a message that is a list or an object is read as JSON text
+_LONGEST_PAUSE: Final = 366 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ MEANINGS: Final[tuple[Meaning, ...]] = (
         ErrorKind.TOKEN_BUSY,
         "somebody else is using this token right now: look for another program or person that has it",
     ),
-    Meaning(_on(403), ("limit exceeded",), ErrorKind.QUOTA, "the token's daily quota is used up"),
+    Meaning(_on(403), ("limit exceeded",), ErrorKind.QUOTA, "the token's daily quota is used up: call again tomorrow"),
     Meaning(
         _on(403),
         ("validate token", "validate the token", "incorrect", "expired", "malformed"),
@@ -59,25 +65,41 @@ MEANINGS: Final[tuple[Meaning, ...]] = (
         "the vendor refused the token: generate a new one in wolkvox Manager and update its reference",
     ),
     # GUESS: a 403 that names no other reason is a maintenance or backup window.
-    Meaning(_on(403), (), ErrorKind.MAINTENANCE, "the vendor is probably in a maintenance or backup window"),
-    Meaning(_on(429), (), ErrorKind.RATE_LIMITED, "the server asks for fewer calls"),
-    Meaning(_on(500, 599), (), ErrorKind.SERVER_ERROR, "the server could not answer"),
+    Meaning(
+        _on(403),
+        (),
+        ErrorKind.MAINTENANCE,
+        "the vendor is probably in a maintenance or backup window: call again later",
+    ),
+    Meaning(_on(429), (), ErrorKind.RATE_LIMITED, "the server asks for fewer calls: call again later"),
+    Meaning(_on(500, 599), (), ErrorKind.SERVER_ERROR, "the server could not answer: call again later"),
     Meaning(
         _on(400), ("does not exist",), ErrorKind.UNKNOWN_API, "this server has no such endpoint: check its spelling"
     ),
-    Meaning(_on(400), (), ErrorKind.BAD_REQUEST, "the server did not accept the request's parameters"),
-    Meaning(_on(402, 499), (), ErrorKind.BAD_REQUEST, "the server did not accept the request"),
+    Meaning(_on(400), (), ErrorKind.BAD_REQUEST, "the server did not accept the request's parameters: check them"),
+    Meaning(
+        _on(402, 499),
+        (),
+        ErrorKind.BAD_REQUEST,
+        "the server did not accept the request: check the base URL and any proxy",
+    ),
 )
 
-_SEVERITY: Final[tuple[Callable[[int], bool], ...]] = (
-    lambda status: status == 401,
-    lambda status: status == 403,
-    lambda status: status == 429,
-    lambda status: 500 <= status <= 599,
-    lambda status: status != 404 and 400 <= status <= 499,
-    lambda status: status == 404,
-    lambda status: 200 <= status <= 299,
+# Worst first, and 0 is the body's way to say 200. A status that is not here says nothing:
+# it must not pass for empty or for success, so it ranks before them.
+_RANKS: Final[Mapping[Code, int]] = MappingProxyType(
+    {
+        **dict.fromkeys((0, *range(200, 300)), 8),
+        **dict.fromkeys(range(400, 500), 5),
+        **dict.fromkeys(range(500, 600), 3),
+        401: 0,
+        403: 1,
+        429: 2,
+        400: 4,
+        404: 7,
+    }
 )
+_UNKNOWN: Final = 6
 
 RETRYABLE: Final = frozenset(
     {
@@ -102,7 +124,7 @@ def error(kind: ErrorKind, message: str) -> CallError:
 def classify(met: Answer | Breakdown, *, now: datetime) -> AttemptOutcome:
     """Return what one attempt's result means; `now` (aware) resolves a dated `Retry-After`."""
     if isinstance(met, Breakdown):
-        return Failed(error(met.kind, met.message))
+        return Failed(error(met.kind, one_line(_folded(met.message)) or met.kind.value))
     if 300 <= met.status <= 399:
         return Failed(error(ErrorKind.REDIRECT, _redirect_message(met)), met.status)
     envelope = open_envelope(met.body)
@@ -113,37 +135,41 @@ def classify(met: Answer | Breakdown, *, now: datetime) -> AttemptOutcome:
 
 def _with_envelope(answer: Answer, envelope: Envelope, now: datetime) -> AttemptOutcome:
     status = _worse(answer.status, envelope.code)
-    said = f"{envelope.complaint} {envelope.msg or ''}"
     if status is None:
-        return _malformed(answer, envelope, f"the body's code is {str(envelope.code)[:40]!r}, which is no known status")
+        shown = one_line(str(envelope.code)[:40])
+        return _malformed(
+            answer, envelope, f"status {answer.status} with code {shown} in the body is neither yes nor no"
+        )
     if status == 404:
         return _absent(answer, envelope)
-    if 200 <= status <= 299:
+    if status <= 299:
         return _success(answer, envelope)
-    return _failure(answer, status, said, now, envelope.code, envelope.msg)
+    said = as_text(envelope.msg) if envelope.msg else ""
+    spoken = _ESCAPED_SPACE.sub(" ", f"{envelope.complaint} {said}")
+    return _failure(answer, status, spoken, now, envelope.code, envelope.msg)
 
 
 def _without_envelope(answer: Answer, found: NotAnEnvelope, now: datetime) -> Failed:
-    status = answer.status
-    if status >= 400 and status != 404:
-        return _failure(answer, status, found.beginning, now)
-    began = f": it begins {found.beginning!r}" if found.beginning else ""
-    return Failed(error(ErrorKind.MALFORMED, f"{found.reason}{began}"), status)
+    if answer.status != 404 and 400 <= answer.status <= 599:
+        return _failure(answer, answer.status, found.beginning, now)
+    began = f": it begins {_folded(found.beginning)[:60]!r}" if found.beginning else ""
+    return Failed(error(ErrorKind.MALFORMED, f"{found.reason}{began}"), answer.status)
 
 
 def _success(answer: Answer, envelope: Envelope) -> AttemptOutcome:
     if "data" not in envelope.fields:
         return _malformed(answer, envelope, "the answer reports success but has no data field")
     data = envelope.fields["data"]
-    if any(data == nothing and type(data) is type(nothing) for nothing in _NOTHING):
+    if data is None or (isinstance(data, list | dict | str) and not data):
         if envelope.complaint:
-            return _malformed(answer, envelope, f"no data, no error status, but error says {envelope.complaint[:80]!r}")
+            reason = f"no data and no error status, but error says {_folded(envelope.complaint)[:80]!r}"
+            return _malformed(answer, envelope, reason)
         return Empty(answer.status, envelope.code, envelope.msg)
     if isinstance(data, list):
         return Ok(data, answer.status, envelope.code, envelope.msg)
     if isinstance(data, dict):
         return Ok([data], answer.status, envelope.code, envelope.msg)
-    return _malformed(answer, envelope, f"data is neither a list nor an object but {type(data).__name__}")
+    return _malformed(answer, envelope, f"data is neither a list nor an object but {_folded(as_text(data))[:40]!r}")
 
 
 def _absent(answer: Answer, envelope: Envelope) -> AttemptOutcome:
@@ -154,11 +180,9 @@ def _absent(answer: Answer, envelope: Envelope) -> AttemptOutcome:
 
 
 def _failure(answer: Answer, status: int, said: str, now: datetime, code: Code = None, msg: Any = None) -> Failed:
-    meaning = next((m for m in MEANINGS if m.covers(status, _folded(said))), None)
-    if meaning is None:
-        return Failed(error(ErrorKind.MALFORMED, f"status {status} is not one of HTTP's"), answer.status, code, msg)
-    quoted = " ".join(said.split())[:_SAID]
-    message = f"{status}: {meaning.advice}" + (f" (it said: {quoted})" if quoted else "")
+    words = _folded(said)
+    meaning = next(m for m in MEANINGS if m.covers(status, words.casefold()))
+    message = f"{status}: {meaning.advice}" + (f" (it said: {one_line(words[:_QUOTED])})" if words else "")
     pause = retry_after(answer.retry_after, now)
     return Failed(error(meaning.kind, message), answer.status, code, msg, retry_after=pause)
 
@@ -168,20 +192,17 @@ def _malformed(answer: Answer, envelope: Envelope, reason: str) -> Failed:
 
 
 def _folded(said: str) -> str:
-    return " ".join(said.split()).casefold()
+    return " ".join(said[:_READ].split())
 
 
 def _worse(status: int, code: Code) -> int | None:
-    """Return the worse of both statuses, or None when the body's code is none."""
-    if code is None or code == 0:
-        return status
-    if not isinstance(code, int | float) or _severity(int(code)) is None:
-        return None if _severity(status) == len(_SEVERITY) - 1 else status
-    return min(status, int(code), key=lambda s: len(_SEVERITY) if (rank := _severity(s)) is None else rank)
+    """Return the worse of HTTP status and body code; None when that is one which says nothing."""
+    worse = status if code is None else min(status, code, key=_rank)
+    return None if _rank(worse) == _UNKNOWN else int(worse)
 
 
-def _severity(status: int) -> int | None:
-    return next((rank for rank, matches in enumerate(_SEVERITY) if matches(status)), None)
+def _rank(status: Code) -> int:
+    return _RANKS.get(status, _UNKNOWN)
 
 
 def _redirect_message(answer: Answer) -> str:
@@ -189,20 +210,21 @@ def _redirect_message(answer: Answer) -> str:
         host = urlsplit(answer.location or "").hostname
     except ValueError:
         host = None
-    target = f" to {host}" if host else ""
+    target = f" to {one_line(host[:_QUOTED])}" if host else ""
     return f"{answer.status}: the server redirects{target}, which is never followed: check the base URL and any proxy"
 
 
 def retry_after(text: str | None, now: datetime) -> float | None:
-    """Return the pause in seconds that a `Retry-After` header asks for; None when it is absurd."""
-    if text is None:
+    """Return the pause in seconds that a `Retry-After` header asks for, at most a year; None when it asks for none."""
+    stripped = (text or "").strip()
+    if not stripped:
         return None
-    if text.strip().isascii() and text.strip().isdigit():
-        return float(text.strip()[:12])
+    if stripped.isascii() and stripped.isdigit():
+        return min(float(stripped), _LONGEST_PAUSE)
     try:
-        moment = parsedate_to_datetime(text)
+        moment = parsedate_to_datetime(stripped)
     except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
+    return min(max(0.0, (moment - now).total_seconds()), _LONGEST_PAUSE)

@@ -16,8 +16,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
-MAX_MISTAKES = 1_000
+MAX_MISTAKES: Final = 1_000
+
+
+def one_line(text: str) -> str:
+    """Return `text` with everything that is not printable escaped, so that no terminal obeys it."""
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,7 @@ class Mistake:
 
     def __str__(self) -> str:
         place = [str(part) for part in (self.file, self.line, self.column) if part is not None]
-        return f"{':'.join(place)}: {self.message}" if place else self.message
+        return one_line(f"{':'.join(place)}: {self.message}" if place else self.message)
 
 
 class WolkvoxError(Exception):
@@ -41,17 +51,22 @@ class WolkvoxError(Exception):
 class ConfigurationError(WolkvoxError):
     """The input is wrong; `mistakes` names every mistake found (at most 1,000, plus a count)."""
 
-    def __init__(self, mistakes: Iterable[Mistake | str]) -> None:
-        found = [Mistake(m) if isinstance(m, str) else m for m in mistakes]
+    def __init__(self, mistakes: Iterable[Mistake | str], unlisted: int = 0) -> None:
+        """Keep the first 1,000 of `mistakes`; the rest are counted, on top of `unlisted`."""
+        given = [mistakes] if isinstance(mistakes, str) else mistakes  # a lone text is Iterable[str] too
+        found = [Mistake(m) if isinstance(m, str) else m for m in given]
         self.mistakes = tuple(found[:MAX_MISTAKES])
-        self.unlisted = len(found) - len(self.mistakes)
-        super().__init__("\n".join(self.lines()))
+        self.unlisted = unlisted + len(found) - len(self.mistakes)
+        super().__init__(self.mistakes, self.unlisted)  # args that rebuild it: it survives copy and pickle
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
 
     def lines(self) -> list[str]:
         """Return one line per mistake, and one for those beyond the limit."""
         lines = [str(mistake) for mistake in self.mistakes]
         if self.unlisted:
-            lines.append(f"... and {self.unlisted} more mistakes")
+            lines.append(f"... and {self.unlisted} more {'mistake' if self.unlisted == 1 else 'mistakes'}")
         return lines
 
 

@@ -22,7 +22,7 @@ TOKEN_LENGTH: Final = range(8, 513)
 
 _VISIBLE_ASCII: Final = re.compile(r"[!-~]+")
 _SERVER_SPELLING: Final = re.compile(
-    r"(?:https?://)?wv([A-Za-z0-9-]+?)(?:\.wolkvox\.com(?::\d+)?(?:/.*)?)?", re.IGNORECASE | re.DOTALL
+    r"(?:https?://)?wv([a-z0-9-]+)(?:\.wolkvox\.com(?::\d+)?(?:[/?#].*)?)?", re.IGNORECASE | re.ASCII
 )
 
 
@@ -51,9 +51,11 @@ class Token:
         return self._text
 
     def redact(self, data: bytes) -> bytes:
-        """Return `data` with the token's id wherever an answer repeats its text."""
-        text = self._text.encode("ascii")
-        return data.replace(text, self.id.encode("ascii")) if text in data else data
+        """Return `data` with the token's id wherever an answer repeats its text, as JSON escapes it too."""
+        escaped = self._text.replace("\\", "\\\\").replace('"', '\\"')
+        for spelling in {self._text, escaped, escaped.replace("/", "\\/")}:
+            data = data.replace(spelling.encode("ascii"), self.id.encode("ascii"))
+        return data
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Token) and other._text == self._text
@@ -65,7 +67,7 @@ class Token:
         return f"Token({self.id})"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a token is not pickled: hand over its reference instead")
+        raise TypeError("a token is neither pickled nor copied: hand over its reference instead")
 
 
 def normalise_server(text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
 from .catalog import Dates, Endpoint
@@ -20,6 +20,8 @@ from .windows import Window, by_month, current_month, parse_end, parse_start, pr
 MonthWord: TypeAlias = Literal["current-month", "previous-month"]
 MONTH_WORDS: Final[tuple[MonthWord, ...]] = ("current-month", "previous-month")
 
+_SECOND: Final = timedelta(seconds=1)
+
 
 @dataclass(frozen=True, slots=True)
 class DateRange:
@@ -29,7 +31,7 @@ class DateRange:
     end: str | None = None
 
     def window(self, now: datetime) -> Window:
-        """Return the window in `now`'s timezone; without an end it lasts until `now`.
+        """Return the window in `now`'s timezone; without an end the second of `now` is its last.
 
         Raises `ValueError` for text that is no date, an end before the start, or a start
         in the future.
@@ -40,9 +42,11 @@ class DateRange:
         start = parse_start(self.start, zone)
         if start > now:
             raise ValueError(f"from {self.start} lies in the future")
-        end = now.replace(microsecond=0) if self.end is None else parse_end(self.end, zone)
+        if self.end is None:
+            return Window(start, now.replace(microsecond=0) + _SECOND)
+        end = parse_end(self.end, zone)
         if end <= start:
-            raise ValueError(f"to {self.end or 'now'} lies before from {self.start}")
+            raise ValueError(f"to {self.end} lies before from {self.start}")
         return Window(start, end)
 
 
@@ -56,10 +60,21 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """An operation and what it is asked for."""
+    """An operation, what it is asked for, and the labels of its tenant."""
 
     operation: Operation
     wanted: tuple[Wanted, ...]
+    labels: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def tenant(self) -> str:
+        """The tenant's name."""
+        return self.operation.tenant
+
+    @property
+    def name(self) -> str:
+        """The operation's name."""
+        return self.operation.name
 
 
 def plan(
@@ -93,9 +108,11 @@ def windows(dates: DateRange | MonthWord | None, now: datetime) -> Sequence[Wind
 
 def call(operation: Operation, endpoint: Endpoint, *, run: str, window: Window | None = None) -> Call:
     """Build the call; its id is the same whenever `run` asks for the same thing."""
-    dated: Params = () if window is None else (("date_ini", window.date_ini), ("date_end", window.date_end))
+    first, last = ("", "") if window is None else (window.date_ini, window.date_end)
+    dated: Params = () if window is None else (("date_ini", first), ("date_end", last))
     return Call(
-        id=call_id(run, (operation.tenant, operation.name, endpoint.name, *_flat(endpoint.params), *_flat(dated))),
+        # The window stands before the parameters: a fixed number of parts keeps different calls apart.
+        id=call_id(run, (operation.tenant, operation.name, endpoint.name, first, last, *_flat(endpoint.params))),
         operation=operation,
         api=endpoint.name,
         file=endpoint.file,

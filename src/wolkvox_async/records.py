@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NotRequired, TypeAlias, TypedDict, assert_never
 
 import orjson
@@ -146,8 +146,8 @@ class Counters:
 
 
 def timestamp(moment: datetime) -> str:
-    """Write a UTC moment as records do, to the millisecond."""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    """Write an aware moment as records do: UTC, cut off (never rounded) to the millisecond."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def items_of(row: Any) -> int | float | None:
@@ -219,7 +219,8 @@ def call_lines(run: str, settlement: Settlement) -> bytes:
     if rows := _rows(settlement.outcome):
         head, shared = _row_template(run, settlement)
         for n, row in enumerate(rows, 1):
-            parts.append(b"%b%d%b%b" % (head, n, shared, _row_tail(row)))
+            items = orjson.dumps(items_of(row))
+            parts.append(b'%b%d%b"items":%b,"row":%b}\n' % (head, n, shared, items, orjson.dumps(row)))
     parts.append(line(_call_record(run, settlement)))
     return b"".join(parts)
 
@@ -238,10 +239,6 @@ def _row_template(run: str, settlement: Settlement) -> tuple[bytes, bytes]:
     text = orjson.dumps(_row_record(run, settlement, 0, None))
     head, _, rest = text.partition(b'"n":0')
     return head + b'"n":', rest.removesuffix(b'"items":null,"row":null}')
-
-
-def _row_tail(row: Any) -> bytes:
-    return b'"items":%b,"row":%b}\n' % (orjson.dumps(items_of(row)), orjson.dumps(row))
 
 
 def _row_record(run: str, settlement: Settlement, n: int, row: Any) -> RowRecord:

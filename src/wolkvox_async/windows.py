@@ -19,8 +19,10 @@ VENDOR_FORMAT: Final = "%Y%m%d%H%M%S"
 
 _SECOND: Final = timedelta(seconds=1)
 _DAY: Final = timedelta(days=1)
-_VENDOR_DATE: Final = re.compile(r"\d{14}")
-_DAY_ONLY: Final = re.compile(r"\d{4}-\d{2}-\d{2}|\d{8}")
+_VENDOR_DATE: Final = re.compile(r"[0-9]{14}")
+_DAY_ONLY: Final = re.compile(r"[0-9]{4}-?(?:[0-9]{2}-?[0-9]{2}|W[0-9]{2}-?[0-9])")
+_BARE_WEEK: Final = re.compile(r"[0-9]{4}-?W[0-9]{2}(?!-?[0-9])")
+_YEARS: Final = range(1000, 9999)  # four digits, and room for the turn of the last month
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,8 @@ def timezone(name: str) -> tzinfo:
     """Return the timezone `name` of the IANA database; `ValueError` when there is none."""
     try:
         return ZoneInfo(name)
-    except (KeyError, OSError) as error:
-        raise ValueError(f"no timezone is called {name!r}") from error
+    except (KeyError, OSError, ValueError):
+        raise ValueError(f"no timezone is called {name!r}") from None
 
 
 def parse_start(text: str, zone: tzinfo) -> datetime:
@@ -71,19 +73,26 @@ def parse_end(text: str, zone: tzinfo) -> datetime:
 
 def _parse(text: str, zone: tzinfo) -> datetime:
     try:
-        if _VENDOR_DATE.fullmatch(text):
-            moment = datetime.strptime(text, VENDOR_FORMAT).replace(tzinfo=zone)
-        else:
-            moment = datetime.fromisoformat(text)
+        moment = _read(text)
     except ValueError:
         raise ValueError(f"{text!r} is not a date: write 2026-11-30, 2026-11-30T08:00:00 or 20261130080000") from None
+    if moment.year not in _YEARS:
+        raise ValueError(f"{text!r} lies outside the years {_YEARS[0]} to {_YEARS[-1]}")
     local = moment.replace(tzinfo=zone) if moment.tzinfo is None else moment.astimezone(zone)
     return local.replace(microsecond=0)
 
 
+def _read(text: str) -> datetime:
+    if _VENDOR_DATE.fullmatch(text):
+        return datetime.strptime(text, VENDOR_FORMAT)  # noqa: DTZ007 - the caller knows the timezone
+    if _BARE_WEEK.match(text):
+        raise ValueError("a week is neither a first moment nor a last second")
+    return datetime.fromisoformat(text)
+
+
 def month_start(moment: datetime) -> datetime:
     """Return the first moment of `moment`'s calendar month, in its timezone."""
-    return moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0, fold=0)
 
 
 def next_month_start(moment: datetime) -> datetime:
@@ -116,4 +125,4 @@ def by_month(window: Window) -> Iterator[Window]:
 
 def next_midnight(moment: datetime) -> datetime:
     """Return the first moment of the next day in `moment`'s timezone."""
-    return (moment + _DAY).replace(hour=0, minute=0, second=0, microsecond=0)
+    return (moment + _DAY).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
