@@ -50,6 +50,10 @@ class Turn(Protocol):
         """
         ...
 
+    def distrust(self) -> None:
+        """Close the connection, if there is one: the next attempt opens another."""
+        ...
+
 
 class Transport(Protocol):
     """Opens turns; owns whatever they share (TLS context, resolver)."""

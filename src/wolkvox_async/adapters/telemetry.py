@@ -24,8 +24,11 @@ _ACT_ON: Final = frozenset({ErrorKind.TOKEN_BUSY, ErrorKind.TLS, ErrorKind.REDIR
 
 def library_logger() -> Any:
     """Return the library's logger; silent until an application configures it."""
+    logger = logging.getLogger(LOGGER)
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
     return structlog.wrap_logger(
-        logging.getLogger(LOGGER),
+        logger,
         processors=[structlog.stdlib.filter_by_level, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -47,15 +50,19 @@ class LogHook:
                     "token closed",
                     operation=operation.path,
                     token=operation.token.id,
-                    kind=kind,
+                    kind=kind.value,
                     seconds=round(seconds),
                 )
             case AttemptFailed(call=call, kind=kind, message=message) if kind in _ACT_ON:
                 if (call.operation.token.id, kind) not in self._said:
                     self._said.add((call.operation.token.id, kind))
-                    self._log.warning(message, operation=call.operation.path, token=call.operation.token.id, kind=kind)
+                    self._log.warning(
+                        message, operation=call.operation.path, token=call.operation.token.id, kind=kind.value
+                    )
             case AttemptFailed(call=call, kind=kind, message=message, retry_in=retry_in):
-                self._log.debug(message, operation=call.operation.path, api=call.api, kind=kind, retry_in=retry_in)
+                self._log.debug(
+                    message, operation=call.operation.path, api=call.api, kind=kind.value, retry_in=retry_in
+                )
             case _:
                 pass
 
@@ -64,14 +71,19 @@ class Hooks:
     """Several hooks as one; one that raises is reported once and then left out."""
 
     def __init__(self, hooks: Iterable[Hook], log: Any) -> None:
-        self._hooks: Final = list(hooks)
+        self._hooks = tuple(hooks)
         self._log: Final = log
 
     def observe(self, event: Event) -> None:
         """Tell every hook."""
-        for hook in tuple(self._hooks):
+        for hook in self._hooks:
             try:
                 hook.observe(event)
             except Exception as error:
-                self._hooks.remove(hook)
-                self._log.error("a hook failed and is left out", hook=type(hook).__name__, error=type(error).__name__)
+                self._leave_out(hook, type(error).__name__)
+
+    def _leave_out(self, failed: Hook, why: str) -> None:
+        # By identity and only once: a hook may fail again before the first failure has come up to here.
+        if any(hook is failed for hook in self._hooks):
+            self._hooks = tuple(hook for hook in self._hooks if hook is not failed)
+            self._log.error("a hook failed and is left out", hook=type(failed).__name__, error=why)

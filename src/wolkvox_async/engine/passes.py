@@ -1,9 +1,12 @@
 """One pass over the operations: its calls go in, its records come out.
 
 The way out is bounded by a lane: what is in flight and what is not yet delivered share
-its room, so a slow reader stops the calling, of this pass and of no other. A batch's
-room is given back when the reader asks for the next batch, that is when it is done with
-the one it has.
+its room, so a slow reader stops the calling of its pass. A batch's room is given back
+when the reader asks for the next batch, that is when it is done with the one it has.
+
+Whatever ends the block (the end of the records, `break`, an exception, a cancellation),
+nothing of the pass is called any more; its calls in flight are finished for their
+tokens' sake, and what they bring is dropped.
 """
 
 from __future__ import annotations
@@ -17,20 +20,10 @@ from typing import Final, Literal, Protocol, Self
 from wolkvox_async.errors import UsageError
 from wolkvox_async.model import Call
 from wolkvox_async.ports import Clock, Sink
-from wolkvox_async.records import (
-    Counters,
-    Record,
-    RunRecord,
-    Settlement,
-    call_lines,
-    call_records,
-    line,
-    run_ended,
-    run_started,
-)
+from wolkvox_async.records import Counters, Record, RunRecord, Settlement, call_records, line, run_ended, run_started
 from wolkvox_async.scheduling.queues import Lane
 
-from .reading import Reading
+from .reading import Reading, as_lines
 
 UNIT: Final = 65_536  # bytes of answer that take up one more unit of a lane's room
 _PLANNED_AT_ONCE: Final = 500
@@ -61,7 +54,7 @@ class Yard(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PassParts:
-    """What a pass is made of."""
+    """What a pass is made of; `plan` is called once, when the pass is entered."""
 
     run: str
     lane: Lane
@@ -85,20 +78,34 @@ class Records:
         self.stopped = False
         self._parts: Final = parts
         self._yard: Final = yard
+        self._begun = 0
         self._settled = 0
         self._buffer: list[Settlement] = []
         self._units = 0  # of room that the buffer takes up
         self._held = 0  # of room that the reader's batch takes up
         self._reader: asyncio.Future[None] | None = None
-        self._taken: asyncio.Event = asyncio.Event()
-        self._entered = self._closed = False
+        self._taken: Final = asyncio.Event()
+        self._entered = self._left = self._is_read = self._broken = False
         self._started_at = 0.0
 
     async def __aenter__(self) -> Self:
-        """Plan the calls and begin; mistakes in dates and selections are raised here."""
+        """Plan the calls and begin. Raises `SelectionError` for wrong dates, `UsageError` for a second time."""
         if self._entered:
             raise UsageError("a pass is entered once: call engine.fetch() again")
         self._entered = True
+        try:
+            await self._begin()
+        except BaseException:
+            self._leave()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave()
+
+    async def _begin(self) -> None:
         calls: list[Call] = []
         for call in self._parts.plan():
             calls.append(call)
@@ -107,16 +114,17 @@ class Records:
         self._started_at = self._parts.clock.now()
         self.planned = len(calls)
         for start in range(0, len(calls), _PLANNED_AT_ONCE):
-            self._yard.begin(self, calls[start : start + _PLANNED_AT_ONCE])
+            beginning = calls[start : start + _PLANNED_AT_ONCE]
+            self._begun += len(beginning)
+            self._yard.begin(self, beginning)
             await asyncio.sleep(0)
-        return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._closed = True
+    def _leave(self) -> None:
+        self._left = True
+        self.planned = self._begun
         self._yard.end(self)
         self._take()
+        self._wake()
 
     # --- in: called by the engine ---------------------------------------------------------
 
@@ -124,7 +132,7 @@ class Records:
         """Take in a settled call that takes up `units` of room until it is delivered."""
         self._settled += 1
         self.counters.count(settlement)
-        if self._closed:
+        if self._left:
             self._yard.room(self.lane, units)
             return
         self._buffer.append(settlement)
@@ -134,7 +142,12 @@ class Records:
 
     def stop(self) -> None:
         """Note that the pass ends before its time; what was not called is settled as skipped."""
-        self.stopped = True
+        self.stopped = self.stopped or not self.finished
+
+    def break_down(self) -> None:
+        """Note that nothing more will come, because the engine broke down."""
+        self._broken = True
+        self._wake()
 
     async def taken(self) -> None:
         """Wait until the reader has taken what is buffered."""
@@ -144,7 +157,7 @@ class Records:
     @property
     def is_left(self) -> bool:
         """Whether the block was left; what settles now is dropped."""
-        return self._closed
+        return self._left
 
     @property
     def finished(self) -> bool:
@@ -155,10 +168,12 @@ class Records:
 
     def __aiter__(self) -> Reading[Record]:
         """Iterate over the records as dictionaries."""
+        self._read_once()
         return Reading(self, self._as_records, lambda record: record)
 
     def lines(self) -> Reading[bytes]:
-        """Iterate over whole lines, everything that is ready at a time."""
+        """Iterate over whole lines, several at a time."""
+        self._read_once()
         return Reading(self, self._as_lines, line)
 
     async def write_to(self, sink: Sink, *, progress: Callable[[], Awaitable[None]] | None = None) -> Summary:
@@ -178,7 +193,7 @@ class Records:
         held, self._held = self._held, 0
         self._yard.room(self.lane, held)
         while not self._buffer:
-            if self.finished:
+            if self.finished and not self._left:
                 return None
             await self._arrival()
         batch, self._held = self._take()
@@ -194,6 +209,13 @@ class Records:
         """Return what the pass has come to so far."""
         return Summary(self.run, self.counters, self.stopped, self._parts.clock.now() - self._started_at)
 
+    def _read_once(self) -> None:
+        if self._is_read:
+            raise UsageError("a pass is read once: keep the iterator, or call engine.fetch() again")
+        if not self._entered:
+            raise UsageError("a pass is a block: async with engine.fetch(...) as records")
+        self._is_read = True
+
     def _take(self) -> tuple[list[Settlement], int]:
         batch, self._buffer = self._buffer, []
         units, self._units = self._units, 0
@@ -201,8 +223,12 @@ class Records:
         return batch, units
 
     async def _arrival(self) -> None:
-        if self._closed:
+        if self._broken:
+            raise RuntimeError("the engine broke down: the exception that leaves its block says why")
+        if self._left:
             raise UsageError("the pass was left: read its records inside the block")
+        if self._reader is not None:
+            raise UsageError("a pass has one reader: another task is waiting for its records")
         self._reader = asyncio.get_running_loop().create_future()
         try:
             await self._reader
@@ -217,4 +243,4 @@ class Records:
         return (record for settlement in batch for record in call_records(self.run, settlement))
 
     def _as_lines(self, batch: list[Settlement]) -> Iterator[bytes]:
-        yield b"".join([call_lines(self.run, settlement) for settlement in batch])
+        return as_lines(self.run, batch)

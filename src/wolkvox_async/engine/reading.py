@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Final, Generic, Protocol, TypeVar
 
-from wolkvox_async.records import RunRecord, Settlement
+from wolkvox_async.records import RunRecord, Settlement, call_lines
 
 T = TypeVar("T")
+
+_PIECE: Final = 262_144  # bytes from which on lines are handed out, whatever else is ready
 
 
 class Source(Protocol):
@@ -59,3 +61,17 @@ class Reading(AsyncIterator[T], Generic[T]):
             return self._render(batch)
         self._is_over = True
         return [self._frame(self._source.ending())]
+
+
+def as_lines(run: str, batch: list[Settlement]) -> Iterator[bytes]:
+    """Yield a batch's lines in pieces, so that a big batch does not stand in memory twice."""
+    pieces: list[bytes] = []
+    size = 0
+    for settlement in batch:
+        pieces.append(call_lines(run, settlement))
+        size += len(pieces[-1])
+        if size >= _PIECE:
+            yield b"".join(pieces)
+            pieces, size = [], 0
+    if pieces:
+        yield b"".join(pieces)

@@ -1,33 +1,96 @@
-"""The operations that an engine covers, by the name that people use."""
+"""From the names that people use to operations and calls."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
 
-from wolkvox_async.errors import UsageError
-from wolkvox_async.model import Operation
-from wolkvox_async.planning import Subscription
+from wolkvox_async.catalog import Catalog, Dates
+from wolkvox_async.errors import SelectionError, UsageError
+from wolkvox_async.model import Call, Operation
+from wolkvox_async.planning import DateRange, MonthWord, Subscription, Wanted, call, plan, windows
+from wolkvox_async.selection import restrict, select, subscribed
+from wolkvox_async.windows import timezone
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a pass is about.
+
+    `kept` is what is asked for of each list of endpoints, by the list's identity: equal
+    lists are mostly one object, and a hundred thousand operations are not gone through at once.
+    """
+
+    subscriptions: tuple[Subscription, ...]
+    kept: Mapping[int, tuple[Wanted, ...]]
+
+    def __iter__(self) -> Iterator[Subscription]:
+        for subscription in self.subscriptions:
+            wanted = self.kept[id(subscription.wanted)]
+            yield subscription if wanted is subscription.wanted else replace(subscription, wanted=wanted)
 
 
 class Roster:
-    """Subscriptions in the order of the tenants file, found by `tenant/operation`."""
+    """The operations of an engine in the order of the tenants file, and the endpoints that there are."""
 
-    def __init__(self, subscriptions: Iterable[Subscription]) -> None:
-        self._by_path = {subscription.operation.path: subscription for subscription in subscriptions}
+    def __init__(self, subscriptions: Iterable[Subscription], catalog: Catalog) -> None:
+        self._by_path: Final = {subscription.operation.path: subscription for subscription in subscriptions}
+        self._catalog: Final = catalog
+        self._renewed: Final[dict[str, Operation]] = {}  # those whose token changed
 
-    def subscriptions(self) -> tuple[Subscription, ...]:
+    def operations(self) -> tuple[Operation, ...]:
         """Return them all, with the tokens that are known now."""
-        return tuple(self._by_path.values())
+        return tuple(subscription.operation for subscription in self._by_path.values())
 
-    def operation(self, path: str) -> Operation:
-        """Return the operation called `path`; `UsageError` when there is none."""
+    def choose(self, only: Sequence[str], apis: Sequence[str], dates: DateRange | None) -> Choice:
+        """Return what a pass is about; raises `SelectionError` when that is nothing, or nothing with dates."""
+        chosen = select(tuple(self._by_path.values()), only)
+        lists = {id(subscription.wanted): subscription.wanted for subscription in chosen}
+        kept = {key: restrict(wanted, apis, self._catalog) for key, wanted in lists.items()}
+        if apis and not any(kept.values()):
+            subscribed(chosen, apis, self._catalog)  # which says what is wrong
+        if dates is not None and not any(map(_takes_dates, kept.values())):
+            raise SelectionError("dates were given, but none of the endpoints takes dates")
+        return Choice(chosen, kept)
+
+    def plan(self, chosen: Choice, *, run: str, now: datetime, dates: DateRange | None) -> Iterator[Call]:
+        """Yield the calls of a pass; raises `SelectionError` for dates that are wrong at `now` (aware)."""
+        try:
+            yield from plan(chosen, run=run, now=now, dates=dates)
+        except ValueError as error:
+            mistake = str(error)
+        else:
+            return
+        raise SelectionError(mistake)
+
+    def call(self, path: str, api: str, dates: DateRange | MonthWord | None, *, run: str, now: datetime) -> Call:
+        """Return one call; raises `UsageError` for unknown names and `ValueError` for dates that cannot be."""
         found = self._by_path.get(path)
         if found is None:
             raise UsageError(f"no operation is called {path!r}: write tenant/operation as in the tenants file")
-        return found.operation
+        endpoint = self._catalog.get(api)
+        if endpoint is None:
+            raise UsageError(f"no endpoint is called {api!r}: `wolkvox-async apis` lists them")
+        if dates is not None and endpoint.dates is Dates.NEVER:
+            raise ValueError(f"the endpoint {endpoint.name} takes no dates")
+        (window, *more) = windows(dates, now.astimezone(timezone(found.operation.timezone)))
+        if more:
+            raise ValueError("one call covers one calendar month: use fetch() for longer ranges")
+        return call(found.operation, endpoint, run=run, window=window)
 
     def renew(self, operations: Iterable[Operation]) -> None:
         """Take in operations whose token changed."""
         for operation in operations:
             self._by_path[operation.path] = replace(self._by_path[operation.path], operation=operation)
+            self._renewed[operation.path] = operation
+
+    def current(self, wanted: Call) -> Call:
+        """Return the call with the token that its operation has now: it may have been planned with an older one."""
+        operation = self._renewed.get(wanted.operation.path) if self._renewed else None
+        return wanted if operation is None else replace(wanted, operation=operation)
+
+
+def _takes_dates(wanted: Iterable[Wanted]) -> bool:
+    return any(one.endpoint.dates is not Dates.NEVER for one in wanted)

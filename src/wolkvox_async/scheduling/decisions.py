@@ -63,7 +63,11 @@ class Requeued:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What there is to see: tokens by state, calls queued, what waiting tokens wait after, servers in use."""
+    """What there is to see.
+
+    Tokens by state, calls not settled yet (those in flight included), attempts in flight,
+    waiting tokens by the failure that they wait after, attempts in flight by server.
+    """
 
     tokens: Mapping[State, int]
     queued: int

@@ -12,25 +12,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import IntEnum
 from heapq import heapify, heappop, heappush
 from typing import Final
 
 from wolkvox_async.model import Call, Failed, Token
 
-from .retry import Trials
+from .retry import UNTRIED, Trials
 
 _FIRST_SWEEP: Final = 64
 
 
-class State(Enum):
+class State(IntEnum):
     """Where a token is; it is in exactly one of these."""
 
-    IDLE = auto()  # nothing to do
-    WAITING = auto()  # for its time
-    READY = auto()  # for a slot
-    PARKED = auto()  # behind a budget
-    IN_FLIGHT = auto()  # in its turn
+    IDLE = 0  # nothing to do
+    WAITING = 1  # for its time
+    READY = 2  # for a slot
+    PARKED = 3  # behind a budget
+    IN_FLIGHT = 4  # in its turn
 
 
 @dataclass(slots=True, eq=False)
@@ -38,7 +38,8 @@ class Lane:
     """Calls that belong together, such as one pass; its budget bounds what is undelivered."""
 
     budget: Budget
-    closed: bool = False
+    closed: bool = False  # takes no more calls, and retries none
+    held: dict[Token, Failed] = field(default_factory=dict)  # tokens whose further calls are skipped, and why
 
 
 @dataclass(slots=True, eq=False)
@@ -49,9 +50,8 @@ class Entry:
     lane: Lane
     ready_at: float
     attempts: int = 0
-    trials: Trials = field(default_factory=Trials)
-    waiting_since: float | None = None
-    failure: Failed | None = None
+    trials: Trials = UNTRIED
+    failure: Failed | None = None  # the last one
 
 
 class SerialQueue:
@@ -64,14 +64,12 @@ class SerialQueue:
         "open_at",
         "stamp",
         "state",
-        "token",
         "turn_calls",
         "turn_server",
         "turn_started",
     )
 
-    def __init__(self, token: Token) -> None:
-        self.token: Final = token
+    def __init__(self) -> None:
         self.entries: list[Entry] = []  # the first one is the one in flight, or the next
         self.state = State.IDLE
         self.due = 0.0  # valid while in a heap

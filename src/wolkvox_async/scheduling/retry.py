@@ -9,7 +9,7 @@ patience bounds them. Everything else is final. `Retry-After` wins over either d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
@@ -21,6 +21,10 @@ WAITS: Final[Mapping[ErrorKind, float]] = MappingProxyType(
 )
 
 
+# Patience with less left (s) is over: rounding can leave a rest too small to move the clock.
+_MOMENT: Final = 0.001
+
+
 @dataclass(frozen=True, slots=True)
 class Trials:
     """What a call has been through: attempts that counted, waits, and how long it has waited (s)."""
@@ -28,6 +32,17 @@ class Trials:
     faults: int = 0
     waits: int = 0
     waited: float = 0.0
+    waiting_since: float | None = None
+
+    def after(self, kind: ErrorKind, *, now: float) -> Trials:
+        """Return what it has been through one failure later."""
+        if kind not in WAITS:
+            return replace(self, faults=self.faults + 1)
+        since = now if self.waiting_since is None else self.waiting_since
+        return replace(self, waits=self.waits + 1, waited=now - since, waiting_since=since)
+
+
+UNTRIED: Final = Trials()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +84,7 @@ class RetryPolicy:
 
     def _wait(self, first: float, asked: float | None, trials: Trials, jitter: float) -> Decision:
         left = self.patience - trials.waited
-        if left <= 0 or (asked is not None and asked > left):
+        if left < _MOMENT or (asked is not None and asked > left):
             return GiveUp()
         if asked is not None:
             return Retry(asked)

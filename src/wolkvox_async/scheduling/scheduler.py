@@ -6,7 +6,8 @@ behind a budget, or in flight. Ready tokens stand in one heap by (due time, sequ
 there and costs nothing until something of that budget is given back. A token that gets
 a slot keeps it for a *turn*: its ready calls to one server back to back, at most
 `turn_calls` or `turn_seconds`, then it queues last. So while n tokens are ready and k
-slots exist, a ready token starts within ceil(n / k) turns.
+slots exist, a ready token starts within ceil(n / k) turns. (One exception: a token whose
+server and lane are both short gives way to tokens that can use what is free of either.)
 
 The invariants, held after every method:
 
@@ -20,22 +21,18 @@ The invariants, held after every method:
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from typing import Final
 
-from wolkvox_async.classify import error
-from wolkvox_async.model import AttemptOutcome, Call, ErrorKind, Failed, Skipped, Token
+from wolkvox_async.model import AttemptOutcome, Call, ErrorKind, Failed, Token
 
 from .decisions import AfterFailure, Attempt, Ended, Limits, Requeued, Settled, Snapshot
 from .queues import Budget, Entry, Lane, ReadyHeap, SerialQueue, State
-from .retry import WAITS, Retry, RetryPolicy, Trials
+from .retry import UNTRIED, Retry, RetryPolicy, Trials
+from .skipping import NEVER_HOLD, STOPPING, held_by, refusal
 
 CLOSING: Final = frozenset({ErrorKind.UNAUTHORIZED, ErrorKind.FORBIDDEN, ErrorKind.QUOTA})
-
-# These failures are the call's own; they say nothing about the token's next one.
-_NEVER_HOLD: Final = frozenset({ErrorKind.UNKNOWN_API, ErrorKind.BAD_REQUEST, ErrorKind.TOO_LARGE, ErrorKind.MALFORMED})
 
 
 class Scheduler:
@@ -47,13 +44,14 @@ class Scheduler:
         self._limits: Final = limits or Limits()
         self._retry: Final = retry or RetryPolicy()
         self._holds: Final = after_failure == "hold"
+        per_server = self._limits.per_server
         self._queues: Final[dict[Token, SerialQueue]] = {}  # one per token ever seen
-        self._servers: Final[dict[str, Budget]] = {}  # one per server ever seen
+        self._servers: Final = defaultdict[str, Budget](lambda: Budget(per_server))  # one per server ever seen
         self._slots: Final = Budget(self._limits.max_in_flight)
         self._later: Final = ReadyHeap()  # WAITING queues
         self._ready: Final = ReadyHeap()  # READY queues
         self._sequence = 0
-        self._census: Final[Counter[State]] = Counter()
+        self._census: Final = [0] * len(State)  # tokens by state
         self._queued = 0
 
     # --- calls come in, attempts go out ---------------------------------------------
@@ -64,23 +62,24 @@ class Scheduler:
         `attempts` counts what was tried already, under a token that was replaced since.
         """
         queue = self._queue(call.operation.token)
-        refusal = _refusal(queue, lane, now)
-        if refusal is not None:
-            return Ended(call, lane, refusal, attempts)
-        queue.entries.append(Entry(call, lane, now, attempts, Trials(faults=attempts)))
+        reason = refusal(call, lane, queue, now=now)
+        if reason is not None:
+            return Ended(call, lane, reason, attempts)
+        queue.entries.append(Entry(call, lane, now, attempts, Trials(faults=attempts) if attempts else UNTRIED))
         self._queued += 1
         if queue.state is State.IDLE:
-            self._arm(queue, now)
+            self._arm(queue, now, since=now)
         return None
 
     def take(self, *, now: float) -> Attempt | None:
         """Start the next turn, or return None when no token may start one now."""
         self._ripen(now)
         while self._slots.free and (queue := self._ready.pop()) is not None:
-            server, lane = self._server(queue), queue.head.lane.budget
+            server, lane = self._servers[queue.head.call.operation.server], queue.head.lane.budget
             if server.free and lane.free:
                 return self._start_turn(queue, server, now)
-            self._park(queue, lane if server.free else server)
+            self._move(queue, State.PARKED)
+            (lane if server.free else server).parked.push(queue)
             # It may have been woken for the budget that is free: somebody else can use that.
             self._wake(server)
             self._wake(lane)
@@ -92,11 +91,10 @@ class Scheduler:
         """Take in how `attempt` ended. Before `open_at` nothing more is sent with its token.
 
         A refusal of the token, or a quota, closes it until then: its calls are skipped.
+        Raises `ValueError` for an attempt that is not in flight, or no longer.
         """
-        queue = self._queues[attempt.call.operation.token]
+        queue = self._in_flight(attempt)
         entry = queue.head
-        if queue.state is not State.IN_FLIGHT or entry.call is not attempt.call:
-            raise ValueError("this attempt is not in flight")
         entry.attempts += 1
         queue.open_at = max(queue.open_at, open_at, now + self._limits.token_gap)
         delay = self._retry_delay(entry, outcome, now, jitter) if isinstance(outcome, Failed) else None
@@ -104,9 +102,18 @@ class Scheduler:
             return self._requeue(queue, outcome, now, delay)
         return self._settle(queue, outcome, now)
 
-    def release(self, lane: Lane) -> None:
-        """Say that one settled call of `lane` was delivered: the lane has room for another."""
-        self._give_back(lane.budget)
+    def charge(self, lane: Lane, units: int) -> None:
+        """Say that a settled call of `lane` takes up so many units of room more than the one it has."""
+        lane.budget.used += units
+
+    def release(self, lane: Lane, units: int = 1) -> None:
+        """Say that what took up `units` of room in `lane` was delivered.
+
+        A call takes up one from its attempt until its delivery (`Settled.ended`), and more
+        when it was charged; a call that ended otherwise takes up none.
+        """
+        for _ in range(units):
+            self._give_back(lane.budget)
 
     # --- leaving early --------------------------------------------------------------
 
@@ -118,12 +125,17 @@ class Scheduler:
         queues = list(self._queues.values())
         for closing in (lane,) if lane is not None else {e.lane for queue in queues for e in queue.entries}:
             closing.closed = True
-        return [ended for queue in queues for ended in self._stop(self._take_out(queue, lane, now))]
+        return [
+            Ended(entry.call, entry.lane, entry.failure or STOPPING, entry.attempts)
+            for queue in queues
+            for entry in self._take_out(queue, lane, now)
+        ]
 
     def withdraw(self, call: Call, lane: Lane, *, now: float) -> bool:
         """Forget the queued call of a lane of its own; False when it is in flight or has ended."""
         lane.closed = True
-        return bool(self._take_out(self._queue(call.operation.token), lane, now))
+        queue = self._queues.get(call.operation.token)
+        return queue is not None and bool(self._take_out(queue, lane, now))
 
     # --- looking in -----------------------------------------------------------------
 
@@ -136,7 +148,7 @@ class Scheduler:
         """Return what there is to see; costs a walk over the tokens that wait for their time."""
         failures = (queue.head.failure for queue in self._later)
         return Snapshot(
-            tokens=dict(self._census),
+            tokens={state: self._census[state] for state in State},
             queued=self._queued,
             in_flight=self._slots.used,
             waiting_after=Counter(failure.error.kind for failure in failures if failure is not None),
@@ -162,9 +174,9 @@ class Scheduler:
         if self._turn_goes_on(queue, now):
             return self._launch(queue)
         self._slots.used -= 1
-        # Those who waited are woken before the token queues again, or it would starve them.
+        # Those who waited are woken before the token queues again; due earlier, they also go before it.
         self._give_back(self._servers[queue.turn_server])
-        self._place(queue, now)
+        self._place(queue, now, since=now)
         return None
 
     def _turn_goes_on(self, queue: SerialQueue, now: float) -> bool:
@@ -179,15 +191,17 @@ class Scheduler:
 
     # --- how an attempt ends --------------------------------------------------------
 
+    def _in_flight(self, attempt: Attempt) -> SerialQueue:
+        queue = self._queues.get(attempt.call.operation.token)
+        if queue is not None and queue.state is State.IN_FLIGHT:
+            entry = queue.head
+            if entry.call is attempt.call and entry.attempts + 1 == attempt.number:
+                return queue
+        raise ValueError("this attempt is not in flight")
+
     def _retry_delay(self, entry: Entry, failure: Failed, now: float, jitter: float) -> float | None:
         entry.failure = failure
-        if failure.error.kind in WAITS:
-            if entry.waiting_since is None:
-                entry.waiting_since = now
-            waited = now - entry.waiting_since
-            entry.trials = replace(entry.trials, waits=entry.trials.waits + 1, waited=waited)
-        else:
-            entry.trials = replace(entry.trials, faults=entry.trials.faults + 1)
+        entry.trials = entry.trials.after(failure.error.kind, now=now)
         if entry.lane.closed:
             return None
         decision = self._retry.decide(failure, entry.trials, jitter=jitter)
@@ -211,57 +225,49 @@ class Scheduler:
         """End the calls that must not follow `outcome`: all of a closed token, or a held pass's."""
         if not isinstance(outcome, Failed):
             return
-        kind = outcome.error.kind
-        if kind in CLOSING:
+        call, lane = queue.head.call, queue.head.lane
+        leaving: list[Entry] = []
+        if outcome.error.kind in CLOSING:
             queue.closed_by = outcome
-        elif not self._holds or kind in _NEVER_HOLD:
-            return
-        lane = None if kind in CLOSING else queue.head.lane
-        for entry in self._take_out(queue, lane, now):
-            yield Ended(entry.call, entry.lane, _held_by(outcome), entry.attempts)
-
-    def _stop(self, entries: Iterable[Entry]) -> Iterator[Ended]:
-        stopping = Skipped(error(ErrorKind.STOPPING, "the run was stopped before this call was made"))
-        for entry in entries:
-            yield Ended(entry.call, entry.lane, entry.failure or stopping, entry.attempts)
+            leaving = self._take_out(queue, None, now)
+        elif self._holds and outcome.error.kind not in NEVER_HOLD:
+            lane.held[call.operation.token] = outcome
+            leaving = self._take_out(queue, lane, now)
+        for entry in leaving:
+            yield Ended(entry.call, entry.lane, held_by(outcome), entry.attempts)
 
     # --- where a queue stands -------------------------------------------------------
 
     def _queue(self, token: Token) -> SerialQueue:
         queue = self._queues.get(token)
         if queue is None:
-            queue = self._queues[token] = SerialQueue(token)
+            queue = self._queues[token] = SerialQueue()
             self._census[State.IDLE] += 1
         return queue
-
-    def _server(self, queue: SerialQueue) -> Budget:
-        name = queue.head.call.operation.server
-        budget = self._servers.get(name)
-        if budget is None:
-            budget = self._servers[name] = Budget(self._limits.per_server)
-        return budget
 
     def _move(self, queue: SerialQueue, state: State) -> None:
         self._census[queue.state] -= 1
         self._census[state] += 1
         queue.state = state
 
-    def _place(self, queue: SerialQueue, now: float) -> None:
+    def _place(self, queue: SerialQueue, now: float, *, since: float) -> None:
         """Find the place of a queue whose first call changed; it leaves any heap it stood in."""
         if queue.entries:
-            self._arm(queue, now)
+            self._arm(queue, now, since=since)
         else:
             queue.stamp = 0
             self._move(queue, State.IDLE)
 
-    def _arm(self, queue: SerialQueue, now: float) -> None:
+    def _arm(self, queue: SerialQueue, now: float, *, since: float) -> None:
+        """Have the queue stand where its first call belongs; if that is ready, as ready `since` then."""
         self._sequence += 1
         queue.stamp = self._sequence
-        queue.due = max(queue.head_due(), now)
+        queue.due = queue.head_due()
         if queue.due > now:
             self._move(queue, State.WAITING)
             self._later.push(queue)
         else:
+            queue.due = since
             self._move(queue, State.READY)
             self._ready.push(queue)
 
@@ -270,10 +276,6 @@ class Scheduler:
             self._later.pop()
             self._move(queue, State.READY)
             self._ready.push(queue)
-
-    def _park(self, queue: SerialQueue, budget: Budget) -> None:
-        self._move(queue, State.PARKED)
-        budget.parked.push(queue)
 
     def _give_back(self, budget: Budget) -> None:
         budget.used -= 1
@@ -285,30 +287,12 @@ class Scheduler:
             self._ready.push(queue)
 
     def _take_out(self, queue: SerialQueue, lane: Lane | None, now: float) -> list[Entry]:
-        """Remove what is queued of `lane` (None: of any); others may use what it was woken for."""
-        before = queue.entries[0] if queue.entries else None
+        """Remove what is queued of `lane` (None: of any); its server may have become free for another."""
+        first = queue.entries[:1]
         leaving = queue.take_out(lane)
         self._queued -= len(leaving)
-        if before is not None and leaving and leaving[0] is before:
-            server = self._servers.get(before.call.operation.server)
-            self._place(queue, now)
-            self._wake(before.lane.budget)
-            if server is not None:
-                self._wake(server)
+        if leaving and leaving[0] in first:
+            # A token that was ready stays so: it does not queue anew because a call of it went away.
+            self._place(queue, now, since=min(queue.due, now))
+            self._wake(self._servers[leaving[0].call.operation.server])
         return leaving
-
-
-def _refusal(queue: SerialQueue, lane: Lane, now: float) -> Skipped | None:
-    """Say why a call cannot be queued, if it cannot; a token whose time is over is open again."""
-    if lane.closed:
-        return Skipped(error(ErrorKind.STOPPING, "the run was stopped before this call was made"))
-    if queue.closed_by is not None and now < queue.open_at:
-        return _held_by(queue.closed_by)
-    queue.closed_by = None
-    return None
-
-
-def _held_by(failure: Failed) -> Skipped:
-    if failure.error.kind is ErrorKind.QUOTA:
-        return Skipped(error(ErrorKind.QUOTA, "not called: the token's daily quota is used up"))
-    return Skipped(error(ErrorKind.HELD, f"not called: an earlier call of this token failed ({failure.error.kind})"))

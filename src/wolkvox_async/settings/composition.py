@@ -5,6 +5,9 @@
 Everything that a service may want to bring along (transport, connector, clock, chance,
 environment, hooks, its own token source) is a field of `Parts`; what it leaves out is
 made here, and closed here.
+
+Importing this costs what aiohttp and structlog cost: whoever does is about to run an
+engine, and inside the event loop is the wrong moment to find that out.
 """
 
 from __future__ import annotations
@@ -13,15 +16,19 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.request import getproxies, proxy_bypass  # noqa: TID251 - reads the environment, requests nothing
+
+import aiohttp
 
 from wolkvox_async import __version__
 from wolkvox_async.adapters.clock import LoopClock
+from wolkvox_async.adapters.http import HttpSettings, HttpTransport
 from wolkvox_async.adapters.secrets import Secrets
+from wolkvox_async.adapters.telemetry import Hooks, LogHook, library_logger
 from wolkvox_async.engine import Engine, EngineParts
 from wolkvox_async.engine.crew import CrewParts
-from wolkvox_async.errors import ConfigurationError, UsageError
+from wolkvox_async.errors import UsageError
 from wolkvox_async.ports import Clock, Hook, TokenSource, Transport
 from wolkvox_async.scheduling.decisions import Limits
 from wolkvox_async.scheduling.retry import RetryPolicy
@@ -32,9 +39,6 @@ from .entries import Tenants
 from .options import Options
 from .resolution import Guarded, References, resolve, secrets_of
 from .tokens import shared_tokens
-
-if TYPE_CHECKING:
-    import aiohttp
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +83,6 @@ class OpenEngine:
         if self._entered:
             raise UsageError("an engine is entered once: call open_engine() again")
         self._entered = True
-        from wolkvox_async.adapters.telemetry import library_logger  # noqa: PLC0415 - structlog, only when running
-
         log = library_logger()
         secrets = secrets_of(self._tenants, self._parts.environment)
         subscriptions = await resolve(self._tenants, self._options.base_url, secrets)
@@ -103,8 +105,6 @@ def _exposed(secrets: Secrets) -> Iterable[str]:
 
 
 def _engine_parts(tenants: Tenants, options: Options, parts: Parts, secrets: Secrets, log: Any) -> EngineParts:
-    from wolkvox_async.adapters.telemetry import Hooks, LogHook  # noqa: PLC0415 - as above
-
     limits = Limits(affordable(options.max_in_flight, log), options.per_server, token_gap=options.token_gap)
     retry = RetryPolicy(options.max_attempts, options.backoff, patience=options.patience)
     crew = CrewParts(
@@ -120,8 +120,6 @@ def _engine_parts(tenants: Tenants, options: Options, parts: Parts, secrets: Sec
 
 
 def _http(options: Options, connector: aiohttp.BaseConnector | None) -> Transport:
-    from wolkvox_async.adapters.http import HttpSettings, HttpTransport  # noqa: PLC0415 - aiohttp, only when running
-
     settings = HttpSettings(
         base_url=options.base_url,
         timeout=options.timeout,
@@ -131,11 +129,7 @@ def _http(options: Options, connector: aiohttp.BaseConnector | None) -> Transpor
         proxy=_proxy(options),
         user_agent=f"wolkvox-async/{__version__}",
     )
-    try:
-        return HttpTransport(settings, connector=connector)
-    except OSError as error:
-        reason = error.strerror or "it holds no certificates"
-    raise ConfigurationError(f"--ca-file {options.ca_file!r}: {reason}")
+    return HttpTransport(settings, connector=connector)
 
 
 def _proxy(options: Options) -> str | None:

@@ -38,7 +38,9 @@ class ManualClock:
         return self._utc
 
     def alarm(self, when: float, ring: Callable[[], None]) -> ManualAlarm:
-        """Have `ring` called when `advance` passes `when`."""
+        """Have `ring` called when `advance` passes `when`; by the next one, if that is past."""
+        while self._alarms and self._alarms[0][2].cancelled:
+            heappop(self._alarms)
         self._sequence += 1
         alarm = ManualAlarm(ring)
         heappush(self._alarms, (when, self._sequence, alarm))

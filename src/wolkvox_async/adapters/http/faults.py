@@ -7,6 +7,7 @@ verifier's reason: their `repr` and `args` may hold request headers.
 from __future__ import annotations
 
 import errno
+import socket
 import ssl
 from typing import Final
 
@@ -17,6 +18,10 @@ from wolkvox_async.model import Breakdown, ErrorKind
 NOT_LISTED: Final = (
     "the server may be down, or it does not know this machine's address: "
     "check that the address is on wolkvox's allow list, or use --proxy"
+)
+PROXY_NOT_LISTED: Final = (
+    "the proxy may not reach the server, or the server does not know the proxy's address: "
+    "check --proxy, and that its address is on wolkvox's allow list"
 )
 _OUT_OF_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE})
 _CERTIFICATE_CAUSES: Final = {
@@ -30,39 +35,59 @@ _CERTIFICATE_CAUSES: Final = {
 }
 
 
-def connect_timeout(seconds: float) -> Breakdown:
+def connect_timeout(seconds: float, *, proxied: bool) -> Breakdown:
     """Say that no connection came about within `seconds`."""
-    return Breakdown(ErrorKind.CONNECT, f"no connection within {seconds:g} s: {NOT_LISTED}", None)
+    return Breakdown(ErrorKind.CONNECT, f"no connection within {seconds:g} s: {_likely(proxied)}", None)
 
 
-def connect_fault(error: aiohttp.ClientError | OSError | ValueError) -> Breakdown:
+def connect_fault(error: aiohttp.ClientError | OSError | ValueError, *, proxied: bool) -> Breakdown:
     """Say why no connection came about; the request certainly never left."""
-    return Breakdown(*_connect_fault(error), None)
+    told = _tls_fault(error) or _proxy_fault(error, proxied) or _socket_fault(error, proxied)
+    return Breakdown(*told, None)
 
 
-def _connect_fault(error: Exception) -> tuple[ErrorKind, str]:
-    kind = ErrorKind.CONNECT
+def _likely(proxied: bool) -> str:
+    return PROXY_NOT_LISTED if proxied else NOT_LISTED
+
+
+def _tls_fault(error: Exception) -> tuple[ErrorKind, str] | None:
     match error:
         case aiohttp.ClientConnectorCertificateError(certificate_error=ssl.SSLCertVerificationError() as cause):
             reason = _CERTIFICATE_CAUSES.get(cause.verify_code, f"not acceptable: {cause.verify_message}")
-            kind, text = ErrorKind.TLS, f"the server's certificate is {reason}"
+            return ErrorKind.TLS, f"the server's certificate is {reason}"
+        case aiohttp.ClientSSLError():
+            return ErrorKind.TLS, "no TLS connection came about: is this really an https address?"
+    return None
+
+
+def _proxy_fault(error: Exception, proxied: bool) -> tuple[ErrorKind, str] | None:
+    match error:
+        case OSError(errno=number) if number in _OUT_OF_FILES:
+            return None
+        case aiohttp.ClientConnectorDNSError() | UnicodeError() if proxied:
+            return ErrorKind.CONNECT, "the proxy's name is not known: check --proxy, then this machine's DNS"
+        case aiohttp.ClientHttpProxyError(status=status):
+            return ErrorKind.CONNECT, f"the proxy refused with status {status}: check --proxy and its credentials"
+        case aiohttp.ClientProxyConnectionError():
+            return ErrorKind.CONNECT, "the proxy cannot be reached: check --proxy"
+    return None
+
+
+def _socket_fault(error: Exception, proxied: bool) -> tuple[ErrorKind, str]:
+    match error:
         case OSError(errno=number) if number in _OUT_OF_FILES:
             text = "this process has no file descriptors left: lower --max-in-flight or raise ulimit -n"
-        case aiohttp.ClientSSLError():
-            kind, text = ErrorKind.TLS, "no TLS connection came about: is this really an https address?"
-        case aiohttp.ClientConnectorDNSError():
+        case aiohttp.ClientConnectorDNSError(errno=socket.EAI_AGAIN | socket.EAI_FAIL):
+            text = "the server's name cannot be looked up: check this machine's DNS and network"
+        case aiohttp.ClientConnectorDNSError() | UnicodeError():
             text = "the server's name is not known: check its spelling, then this machine's DNS"
-        case aiohttp.ClientHttpProxyError(status=status):
-            text = f"the proxy refused with status {status}: check --proxy and its credentials"
-        case aiohttp.ClientProxyConnectionError():
-            text = "the proxy cannot be reached: check --proxy"
         case OSError(errno=errno.ECONNREFUSED):
-            text = f"connection refused: {NOT_LISTED}"
+            text = f"connection refused: {_likely(proxied)}"
         case OSError(strerror=str(reason)):
-            text = f"no connection ({reason.lower()}): {NOT_LISTED}"
+            text = f"no connection ({reason.lower()}): {_likely(proxied)}"
         case _:
-            text = f"no connection: {NOT_LISTED}"
-    return kind, text
+            text = f"no connection: {_likely(proxied)}"
+    return ErrorKind.CONNECT, text
 
 
 def lost(error: BaseException | None, *, answered: bool, sent_at: float | None) -> Breakdown:

@@ -146,7 +146,7 @@ class _NoFlowControl:
 def _parse(parser: HttpResponseParser, data: bytes) -> Any:
     try:
         messages, _, _ = parser.feed_data(data)
-    except HttpProcessingError as error:
+    except (HttpProcessingError, ValueError) as error:
         kind = type(error).__name__
     else:
         return messages
@@ -154,9 +154,9 @@ def _parse(parser: HttpResponseParser, data: bytes) -> Any:
 
 
 def _told_length(message: RawResponseMessage) -> int | None:
-    told = message.headers.get("Content-Length")
-    if told is None:
+    told = message.headers.getall("Content-Length", ())
+    if not told:
         return None
-    if len(told) > _LONGEST_LENGTH:  # the parser lets any number of zeros stand before the digits
+    if len(told) > 1 or len(told[0]) > _LONGEST_LENGTH:  # the parser lets any number of zeros stand in front
         raise FramingError("its length is no sensible number")
-    return int(told)
+    return int(told[0])

@@ -62,16 +62,15 @@ class HttpTransport:
 
     async def connect(self, at: Address, deadline: float) -> tuple[Wire, str | None] | Breakdown:
         """Open a connection of its own, and say what a proxy wants to read in each request."""
-        loop = asyncio.get_running_loop()
-        limit = min(deadline, loop.time() + self.settings.connect_timeout)
+        settings, proxied = self.settings, self.settings.proxy is not None
+        limit = min(deadline, asyncio.get_running_loop().time() + settings.connect_timeout)
         try:
             async with asyncio.timeout_at(limit):
                 opened = await self._opener.open(at.origin)
         except TimeoutError:
-            return faults.connect_timeout(min(self.settings.connect_timeout, self.settings.timeout))
+            return faults.connect_timeout(min(settings.connect_timeout, settings.timeout), proxied=proxied)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return faults.connect_fault(error)
-        settings = self.settings
+            return faults.connect_fault(error, proxied=proxied)
         wire = Wire(opened, big_bodies=self._big_bodies, max_body=settings.max_body, timeout=settings.timeout)
         self._wires.add(wire)
         wire.gone.add_done_callback(lambda _: self._wires.discard(wire))
@@ -103,6 +102,10 @@ class HttpTurn:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.distrust()
+
+    def distrust(self) -> None:
+        """Close the connection, if there is one."""
         if self._wire is not None:
             self._wire.let_go()
             self._wire.abort()
@@ -110,6 +113,12 @@ class HttpTurn:
 
     async def attempt(self, call: Call) -> Answer | Breakdown:
         """Make one attempt at `call`."""
+        met = await self._attempt(call)
+        if isinstance(met, Breakdown) and self._wire is not None:
+            self._wire.let_go()
+        return met
+
+    async def _attempt(self, call: Call) -> Answer | Breakdown:
         settings = self._transport.settings
         deadline = asyncio.get_running_loop().time() + settings.timeout
         wire = await self._wire_for(deadline)

@@ -25,6 +25,10 @@ from .requests import RequestHead
 
 BIG: Final = 1_048_576
 
+# Rounds of the event loop until a protocol knows what the kernel has: one to poll, one to
+# deliver, two more until a transport that broke has told the TLS layer and that has told us.
+_ROUNDS_TO_DELIVER: Final = 4
+
 
 @dataclass(frozen=True, slots=True)
 class RawAnswer:
@@ -98,7 +102,7 @@ class Wire(asyncio.Protocol):
     async def is_quiet(self) -> bool:
         """Tell whether a question may be asked: nothing arrived that nobody asked for."""
         if self.usable and _is_readable(self._transport):
-            for _ in range(2):  # one round of the loop to poll, one to deliver
+            for _ in range(_ROUNDS_TO_DELIVER):
                 await asyncio.sleep(0)
         return self.usable and not self._transport.is_closing()
 
@@ -131,9 +135,10 @@ class Wire(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Take in that the peer closes; an answer without a length ends here."""
         self.usable = False
-        if self._reader is not None and self._waiter is not None:
+        if self._reader is not None:
             self._reader.feed_eof()
-            self._collect(self._reader, b"")
+            if self._waiter is not None:
+                self._collect(self._reader, b"")
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -146,7 +151,12 @@ class Wire(asyncio.Protocol):
 
     def _refuse_unasked(self) -> None:
         self.spoke_unasked = True
-        self.abort()
+        self._abort_soon()
+
+    def _abort_soon(self) -> None:
+        # asyncio's TLS stumbles when it is aborted from within a call of its own.
+        self.usable = False
+        self._loop.call_soon(self._transport.abort)
 
     # --- an answer comes together -----------------------------------------------------
 
@@ -157,29 +167,29 @@ class Wire(asyncio.Protocol):
         if max(self._size, reader.length or 0) > self._max_body:
             self._fail(faults.too_large(self._max_body, unanswered_since=self._sent_at))
         elif reader.complete:
-            self._finish(reader)
+            self._settle(self._whole(reader))
         elif self._size > BIG and not self._may_be_big:
             self._transport.pause_reading()
             self._settle(_Grown())
 
-    def _finish(self, reader: AnswerReader) -> None:
+    def _whole(self, reader: AnswerReader) -> RawAnswer:
         message = reader.message
         if message is None:
             raise AssertionError("a complete answer has a head")
         self._reader = None
         if reader.surplus or message.should_close:
-            self.abort()
+            self._abort_soon()
         headers = message.headers
         encoding = ", ".join(headers.getall("Content-Encoding", ()))
         retry_after, location = headers.get("Retry-After"), headers.get("Location")
-        self._settle(RawAnswer(message.code, encoding, retry_after, location, b"".join(self._pieces)))
-        self._pieces = []
+        body, self._pieces = b"".join(self._pieces), []
+        return RawAnswer(message.code, encoding, retry_after, location, body)
 
     def _fail(self, breakdown: Breakdown) -> None:
         if self._waiter is not None:
             self._settle(breakdown)
             self._reader, self._pieces = None, []
-        self.abort()
+        self._abort_soon()
 
     def _settle(self, met: RawAnswer | Breakdown | _Grown) -> None:
         waiter, self._waiter = self._waiter, None
@@ -205,6 +215,8 @@ class Wire(asyncio.Protocol):
     async def _go_on_big(self, deadline: float) -> RawAnswer | Breakdown | _Grown:
         left = deadline - self._loop.time()
         await self.hold_big()
+        if self._reader is not None and self._reader.complete:  # the stream's end came with the last bytes
+            return self._whole(self._reader)
         if self._transport.is_closing():
             return faults.lost(None, answered=True, sent_at=self._sent_at)
         self._transport.resume_reading()

@@ -1,0 +1,104 @@
+"""A service in a process of its own, and whatever it wrote."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import aiohttp
+
+import wolkvox_async
+
+APPS: Final = Path(__file__).parent / "apps"
+_SOURCES: Final = str(Path(wolkvox_async.__file__).parents[1])
+
+
+class Service:
+    """Runs an example while its block lasts; Python complains about everything it can complain about."""
+
+    def __init__(self, app: str, tenants: Path, base_url: str) -> None:
+        self._app: Final = APPS / app
+        self._environment: Final = {**os.environ, "TENANTS": str(tenants), "BASE_URL": base_url, "PYTHONPATH": _SOURCES}
+        self._process: asyncio.subprocess.Process | None = None
+        self.url = ""
+        self._wrote = b""
+
+    @property
+    def complaints(self) -> list[str]:
+        """What it wrote, but for asyncio's remarks that a busy machine is slow."""
+        return [line for line in self._wrote.decode().splitlines() if not line.startswith("Executing <")]
+
+    async def __aenter__(self) -> Self:
+        port = _free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-X", "dev", "-W", "error", str(self._app)),
+            env={**self._environment, "PORT": str(port)},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        await self._answers(port)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        process = self._started()
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+        rest, _ = await process.communicate()
+        self._wrote += rest
+
+    async def _answers(self, port: int) -> None:
+        while self._started().returncode is None:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.05)
+                continue
+            writer.close()
+            await writer.wait_closed()
+            return
+        rest, _ = await self._started().communicate()
+        raise AssertionError(f"the service did not start:\n{rest.decode()}")
+
+    async def stop(self) -> int:
+        """Send SIGINT, wait for the end, and return the exit status."""
+        process = self._started()
+        process.send_signal(signal.SIGINT)
+        rest, _ = await process.communicate()
+        self._wrote += rest
+        return process.returncode or 0
+
+    def _started(self) -> asyncio.subprocess.Process:
+        if self._process is None:
+            raise AssertionError("the service was not started")
+        return self._process
+
+
+async def get(session: aiohttp.ClientSession, url: str) -> tuple[int, Any]:
+    """Return status and JSON."""
+    async with session.get(url) as response:
+        return response.status, await response.json(content_type=None) if response.status == 200 else None
+
+
+async def get_lines(session: aiohttp.ClientSession, url: str) -> list[bytes]:
+    """Return the lines of a stream."""
+    async with session.get(url) as response:
+        return (await response.read()).splitlines()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

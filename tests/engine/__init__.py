@@ -1,0 +1,1 @@
+"""The engine: passes, calls, tokens and what is left behind."""

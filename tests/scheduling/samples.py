@@ -1,0 +1,31 @@
+"""Made-up tokens, calls, lanes and outcomes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from wolkvox_async.classify import error
+from wolkvox_async.model import Call, Empty, ErrorKind, Failed, Ok, Operation, Token
+from wolkvox_async.scheduling.queues import Budget, Lane
+
+OK: Final = Ok(rows=[{}], status=200, code=200, msg="")
+EMPTY: Final = Empty(status=200, code=200, msg="")
+
+# What an attempt can end with; the others say why a call was not made.
+ATTEMPT_KINDS: Final = tuple(
+    kind for kind in ErrorKind if kind not in (ErrorKind.HELD, ErrorKind.NOT_DUE, ErrorKind.STOPPING)
+)
+
+
+def call(name: str, *, server: str = "0001") -> Call:
+    """Build a call whose token is its first letter: `A0`, `A1`, `B0`."""
+    token = Token(f"made-up-token-{name[0]}")
+    return Call(name, Operation("acme", name[0], server, token), "interactions", "billing", ())
+
+
+def lane(room: int = 1_000_000) -> Lane:
+    return Lane(Budget(room))
+
+
+def failed(kind: ErrorKind, retry_after: float | None = None) -> Failed:
+    return Failed(error(kind, "made up"), retry_after=retry_after)
