@@ -114,6 +114,7 @@ async def test_a_cancelled_caller_in_the_queue_is_forgotten() -> None:
             gate.open()
         await asyncio.wait(waiting)
         assert engine.snapshot().queued == 0
+        assert not engine._callers
     assert [call.api for call in stage.scripted.calls] == ["vision", "tts_chars"]
     assert [task.cancelled() for task in waiting] == [False, True, False]
 

@@ -257,6 +257,17 @@ async def test_an_answer_that_names_another_operation_is_asked_for_again_over_a_
     assert took == 60, "the vendor may still be at work on the question whose answer was not believed"
 
 
+async def test_a_turn_that_goes_on_over_a_new_connection_begins_without_doubts() -> None:
+    def script(call: Call, _number: int) -> Answer:
+        return _named("ACME BOG" if call.api == "interactions" else "ACME BOGOTA")
+
+    stage = Stage([subscription("acme/bogota", THREE)], script, server_limit=0.0, jitter=0.0, clock=ManualClock())
+    async with stage.engine() as engine:
+        records = await read_all(engine)
+    assert [end["attempts"] for end in ends(records)] == [1, 2, 1]
+    assert len(stage.scripted.turns) == len(stage.scripted.distrusted) == 1
+
+
 @pytest.mark.looptime
 async def test_a_name_that_really_changed_is_believed_the_second_time() -> None:
     def script(call: Call, _number: int) -> Answer:

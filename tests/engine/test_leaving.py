@@ -314,6 +314,47 @@ async def test_whoever_is_cancelled_while_leaving_waits_until_everything_is_clos
     assert left() == before
 
 
+async def slow_to_cancel(_call: Call, _number: int) -> Answer:
+    """Wait for ever; when cancelled, take a second to close."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await asyncio.sleep(1)
+    raise AssertionError("nobody opens this")
+
+
+@pytest.mark.looptime
+async def test_a_cancellation_that_comes_while_leaving_is_raised_once_everything_is_closed() -> None:
+    before = left()
+    stage = Stage(many(2), slow_to_cancel)
+
+    async def use() -> None:
+        async with stage.engine() as engine:
+            calls.append(asyncio.create_task(engine.call("t0/main", "vision")))
+            await settle_down()
+
+    calls: list[asyncio.Task[CallResult]] = []
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await use()
+    assert asyncio.get_running_loop().time() == 1
+    assert ended(await calls[0]) == "failed stopping"
+    assert stage.scripted.closed
+    assert left() == before
+
+
+@pytest.mark.looptime
+async def test_a_scope_that_is_cancelled_waits_without_going_round_in_circles() -> None:
+    before = left()
+    stage = Stage(many(2), slow_to_cancel)
+    with anyio.move_on_after(0.5) as scope:
+        async with stage.engine() as engine:
+            await engine.call("t0/main", "vision")
+    assert scope.cancelled_caught
+    assert asyncio.get_running_loop().time() == 1.5
+    assert left() == before
+
+
 async def test_an_engine_whose_block_does_nothing_leaves_nothing() -> None:
     before = left()
     stage = Stage(many(2))

@@ -278,6 +278,8 @@ async def test_a_pass_is_read_inside_its_block() -> None:
         async with records:
             reading = aiter(records)
             await anext(reading)
+            await settle_down()
+        assert records.finished
         with pytest.raises(UsageError, match="inside the block"):
             await anext(reading)
 
@@ -368,6 +370,24 @@ async def test_a_pass_left_while_its_calls_wait_leaves_no_timer() -> None:
             await settle_down()
             assert left().timers == before + 1
         assert left().timers == before
+
+
+async def test_a_pass_that_was_left_is_forgotten_once_its_calls_in_flight_have_ended() -> None:
+    gate = Gate()
+    async with Stage(many(1_200), gate, limits=Limits(max_in_flight=3)).engine() as engine:
+        async with engine.fetch():
+            pass
+        entering = asyncio.create_task(engine.fetch().__aenter__())
+        while not engine.snapshot().queued > 3:
+            await asyncio.sleep(0)
+        entering.cancel()
+        await asyncio.wait([entering])
+        assert entering.cancelled()
+        assert engine._passes
+        for _ in range(3):
+            gate.open()
+            await settle_down()
+        assert not engine._passes
 
 
 async def test_calls_behind_those_of_a_pass_that_was_left_go_on() -> None:

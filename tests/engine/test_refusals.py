@@ -261,6 +261,32 @@ async def test_stopping_while_a_reference_is_looked_up_ends_the_calls_as_they_ar
     assert used(stage) == [token("acme/bogota")]
 
 
+async def test_a_caller_whose_token_is_looked_up_when_the_engine_stops_gets_the_refusal() -> None:
+    source = SlowSource()
+    stage = Stage([subscription()], refusing("acme/bogota"), tokens=source)
+    async with stage.engine() as engine:
+        call = asyncio.create_task(engine.call("acme/bogota", "vision"))
+        await source.asked.wait()
+        engine.stop()
+        source.answer.set_result(token("new"))
+        result = await call
+    assert result.error is not None
+    assert (result.outcome, result.error.kind, result.attempts) == ("failed", ErrorKind.FORBIDDEN, 1)
+    assert used(stage) == [token("acme/bogota")]
+
+
+async def test_after_stopping_no_reference_is_looked_up() -> None:
+    gate, rotation = Gate(REFUSED), Rotation({"acme/bogota": ["new"]})
+    stage = Stage([subscription()], gate, tokens=rotation)
+    async with stage.engine() as engine:
+        call = asyncio.create_task(engine.call("acme/bogota", "vision"))
+        await settle_down()
+        engine.stop()
+        gate.open()
+        assert (await call).outcome == "failed"
+    assert rotation.asked == []
+
+
 async def test_leaving_while_a_reference_is_looked_up_waits_for_nobody() -> None:
     source = SlowSource()
     stage = Stage([subscription("acme/bogota", THREE)], refusing("acme/bogota"), tokens=source)

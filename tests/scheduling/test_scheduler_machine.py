@@ -346,6 +346,7 @@ added: Final = st.tuples(tokens, servers, st.sampled_from(["wide", "single", "al
 moves: Final = added | st.integers(0, 1) | st.sampled_from(["deliver", "withdraw"])
 
 
+@settings(max_examples=400)
 @given(steps=st.lists(moves, min_size=10, max_size=60), eager=st.booleans())
 def test_who_waits_for_a_server_and_a_lane_is_not_forgotten_where_both_are_short(
     steps: list[tuple[str, str, str] | int | str], eager: bool

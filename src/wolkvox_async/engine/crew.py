@@ -149,22 +149,25 @@ class Crew:
                 following, rest = self._take_in(following, met)
                 del met  # or a big answer's rows stayed in memory through the next attempt
                 if rest is not None:
-                    if following is not None:
-                        self._start(group, following)
+                    self._go_on_without_me(group, following)
                     await self._unless_abandoned(rest, lambda: None)
                     return
+
+    def _go_on_without_me(self, group: TaskGroup, following: Attempt | None) -> None:
+        if following is not None:
+            self._start(group, following)
+        else:
+            self.dispatch()
 
     def _take_in(self, attempt: Attempt, met: _Met) -> tuple[Attempt | None, Rest | None]:
         """Tell everybody how `attempt` ended; return what follows, and what to wait for before that."""
         parts, outcome, span = self._parts, met.outcome, met.span
         ended = parts.scheduler.done(attempt, outcome, now=span.ended, jitter=parts.chance(), open_at=met.open_at)
         self._tell(attempt, outcome, ended, met)
-        if isinstance(ended, Settled):
-            settlement = Settlement(attempt.call, outcome, ended.ended.attempts, span.at, span.ended - span.started)
-            return ended.following, self._report(Report(ended, settlement, met.size))
-        if ended.following is None:
-            self.dispatch()
-        return ended.following, None
+        if isinstance(ended, Requeued):
+            return ended.following, None
+        settlement = Settlement(attempt.call, outcome, ended.ended.attempts, span.at, span.ended - span.started)
+        return ended.following, self._report(Report(ended, settlement, met.size))
 
     # --- an attempt ---------------------------------------------------------------------
 

@@ -153,7 +153,6 @@ class Engine:
         self._stopped = True
         for records in self._passes.values():
             records.stop()
-            records.lane.closed = True
         self._settle_unsent(self._scheduler.drain(now=self._clock.now()))
 
     def abandon(self) -> None:
@@ -238,11 +237,9 @@ class Engine:
                 self._add(self._roster.current(skipped.call), skipped.lane, skipped.attempts)
             else:
                 self._settle_unsent((skipped,))
-        if report.settled.following is None or renewed:
-            self._crew.dispatch()
 
     def _goes_on(self, ended: Ended, renewed: dict[str, Operation]) -> bool:
-        return ended.call.operation.path in renewed and not (self._stopped or ended.lane.closed)
+        return ended.call.operation.path in renewed and not self._stopped
 
     def _add(self, wanted: Call, lane: Lane, attempts: int = 0) -> None:
         refused = self._scheduler.add(wanted, lane, now=self._clock.now(), attempts=attempts)

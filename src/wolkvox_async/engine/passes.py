@@ -133,7 +133,6 @@ class Records:
         self._settled += 1
         self.counters.count(settlement)
         if self._left:
-            self._yard.room(self.lane, units)
             return
         self._buffer.append(settlement)
         self._units += units

@@ -110,6 +110,19 @@ async def test_a_turn_that_is_over_has_closed_its_connection(client: Client, ser
     assert server.journal[0].gone.is_set()
 
 
+async def test_a_distrusted_connection_is_closed_and_replaced(client: Client, server: FaultServer) -> None:
+    server.on_connection(Do.READ, OK, Do.REPEAT)
+    server.on_connection(Do.READ, OK, Do.REPEAT)
+    async with client.turn(server) as turn:
+        turn.distrust()  # there is none yet
+        await turn.attempt(client.question())
+        turn.distrust()
+        async with asyncio.timeout(5):
+            await server.all_gone()
+        assert ending(await turn.attempt(client.question())) == "ok"
+    assert [len(seen.heads) for seen in server.journal] == [1, 1]
+
+
 async def test_a_turn_without_a_call_does_not_connect(client: Client, server: FaultServer) -> None:
     async with client.turn(server):
         pass

@@ -199,6 +199,15 @@ async def test_a_large_body_over_tls_waits_without_harm(
             assert await waiting == Answer(200, BIG)
 
 
+async def test_an_end_that_comes_with_the_byte_that_makes_a_body_large_completes_it(
+    client: Client, authority: Authority, good: ssl.SSLContext
+) -> None:
+    body = BIG[: 2**20 + 10]
+    async with FaultServer(Do.READ, headed() + body, Do.CLOSE, tls=good) as server:
+        mets = await client.ask_often(2, server, scheme="https", ca_file=authority.file)
+        assert mets == [Answer(200, body)] * 2
+
+
 async def test_a_turn_over_tls_leaves_no_half_open_connection(
     client: Client, authority: Authority, good: ssl.SSLContext
 ) -> None:

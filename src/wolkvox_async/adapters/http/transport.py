@@ -113,7 +113,11 @@ class HttpTurn:
 
     async def attempt(self, call: Call) -> Answer | Breakdown:
         """Make one attempt at `call`."""
-        met = await self._attempt(call)
+        try:
+            met = await self._attempt(call)
+        except BaseException:  # cancelled, nearly always
+            self.distrust()
+            raise
         if isinstance(met, Breakdown) and self._wire is not None:
             self._wire.let_go()
         return met
@@ -154,7 +158,7 @@ class HttpTurn:
         parts: list[bytes] = []
         size = 0
         try:
-            for piece in bodies.pieces(raw.body, _shown(raw.encoding, token) or ""):
+            for piece in bodies.pieces(raw.body, _shown(raw.encoding, token)):
                 parts.append(piece)
                 size += len(piece)
                 if size > self._transport.settings.max_body:
@@ -164,14 +168,14 @@ class HttpTurn:
         except bodies.BodyError as error:
             return Breakdown(ErrorKind.MALFORMED, str(error), None)
         body = token.redact(b"".join(parts))
-        return Answer(raw.status, body, _shown(raw.retry_after, token), _shown(raw.location, token))
+        pause = None if raw.retry_after is None else _shown(raw.retry_after, token)
+        location = None if raw.location is None else _shown(raw.location, token)
+        return Answer(raw.status, body, pause, location)
 
 
-def _shown(header: str | None, token: Token) -> str | None:
+def _shown(header: str, token: Token) -> str:
     """Return a header of an answer as it may be shown: text throughout, and without the token."""
-    if header is None:
-        return None
-    return token.redact(header.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
+    return token.redact(header.encode("utf-8", "surrogateescape")).decode("utf-8", "replace") if header else ""
 
 
 def _tls_context(ca_file: str | None) -> ssl.SSLContext:

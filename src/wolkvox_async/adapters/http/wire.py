@@ -74,17 +74,13 @@ class Wire(asyncio.Protocol):
             self._refuse_unasked()
 
     async def ask(self, head: RequestHead, *, deadline: float) -> RawAnswer | Breakdown:
-        """Write one request and return its answer; cancelled, it closes the connection."""
+        """Write one request and return its answer; a cancelled question leaves the wire to be aborted."""
         self._reader, self._pieces, self._size, self._heard = AnswerReader(), [], 0, False
         self._transport.write(head.encode())
         self._sent_at = self._loop.time()
-        try:
-            met = await self._wait(deadline)
-            while isinstance(met, _Grown):
-                met = await self._go_on_big(deadline)
-        except asyncio.CancelledError:
-            self.abort()
-            raise
+        met = await self._wait(deadline)
+        while isinstance(met, _Grown):
+            met = await self._go_on_big(deadline)
         return met
 
     async def hold_big(self) -> None:
@@ -104,7 +100,7 @@ class Wire(asyncio.Protocol):
         if self.usable and _is_readable(self._transport):
             for _ in range(_ROUNDS_TO_DELIVER):
                 await asyncio.sleep(0)
-        return self.usable and not self._transport.is_closing()
+        return self.usable
 
     def why_unusable(self) -> Breakdown:
         """Say why a connection that was never asked anything cannot be asked."""
