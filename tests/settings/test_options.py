@@ -43,6 +43,9 @@ def test_the_server_may_stand_in_host_port_or_path_or_nowhere(template: str) -> 
         "https://wv{Server}.wolkvox.com",
         "https://wv{server}.wolkvox.com:port",
         "https://wv {server}.wolkvox.com",
+        "https://wolkvöx.example",
+        "https://wolkvox.example/ruta/\u00f1",
+        "https://wolkvox.example/a\nb",
         "",
     ],
 )

@@ -64,6 +64,8 @@ def base_url(text: str) -> str:
         raise ValueError("this is no address: is the port a number?") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_right:
         raise ValueError(f"write an address such as {DEFAULT_BASE_URL}")
+    if not text.isascii() or not text.isprintable():
+        raise ValueError("an address has ASCII characters only: write a host's xn-- form, and %-escapes in the path")
     if parts.query or parts.fragment or parts.username is not None or set("{} \\") & set(text.replace("{server}", "")):
         raise ValueError("an address has no user, query, fragment, spaces or braces other than {server}")
     if parts.scheme == "http" and not is_loopback(urlsplit(text.replace("{server}", "x")).hostname or ""):

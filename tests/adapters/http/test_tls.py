@@ -31,6 +31,13 @@ async def test_a_certificate_of_the_named_authority_is_good(
         assert [len(seen.heads) for seen in server.journal] == [3]
 
 
+async def test_the_scheme_may_be_written_in_capitals(
+    client: Client, authority: Authority, good: ssl.SSLContext
+) -> None:
+    async with FaultServer(Do.READ, OK, tls=good) as server:
+        assert await client.ask(server, scheme="HTTPS", ca_file=authority.file) == Answer(200, BODY)
+
+
 async def test_the_systems_authorities_can_be_replaced_by_the_environment(
     client: Client, authority: Authority, good: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:

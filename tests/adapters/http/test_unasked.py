@@ -55,6 +55,15 @@ async def test_what_comes_with_an_answer_is_not_the_next_one(
     assert [len(seen.heads) for seen in server.journal] == [1, 1]
 
 
+async def test_of_two_answers_to_a_later_question_neither_is_believed(client: Client, server: FaultServer) -> None:
+    server.on_connection(Do.READ, OK, Do.READ, FOREIGN + OK)
+    server.on_connection(Do.READ, OK)
+    mets = await client.ask_often(3, server)
+    assert [ending(met) for met in mets] == ["ok", "protocol", "ok"]
+    assert mets[2] == Answer(200, BODY)
+    assert [len(seen.heads) for seen in server.journal] == [2, 1]
+
+
 @UNASKED
 async def test_what_comes_between_two_questions_is_no_answer(
     client: Client, server: FaultServer, unasked: bytes

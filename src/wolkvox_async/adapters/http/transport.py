@@ -43,7 +43,7 @@ class HttpTransport:
     def __init__(self, settings: HttpSettings, *, connector: aiohttp.BaseConnector | None = None) -> None:
         """Use `connector` for new connections if given; it stays its owner's to close."""
         self.settings: Final = settings
-        tls = _tls_context(settings.ca_file) if settings.base_url.startswith("https:") else None
+        tls = _tls_context(settings.ca_file) if settings.base_url.lower().startswith("https:") else None
         self._opener: Final = Opener(connector=connector, tls=tls, proxy=settings.proxy)
         self._addresses: Final[dict[str, Address]] = {}  # one per server
         self._big_bodies: Final = asyncio.Lock()

@@ -66,6 +66,7 @@ class Wire(asyncio.Protocol):
         self._sent_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._heard = False
+        self._asked = 0
         self.gone: Final[asyncio.Future[None]] = self._loop.create_future()
         self.usable = True
         self.spoke_unasked = False
@@ -76,6 +77,7 @@ class Wire(asyncio.Protocol):
     async def ask(self, head: RequestHead, *, deadline: float) -> RawAnswer | Breakdown:
         """Write one request and return its answer; a cancelled question leaves the wire to be aborted."""
         self._reader, self._pieces, self._size, self._heard = AnswerReader(), [], 0, False
+        self._asked += 1
         self._transport.write(head.encode())
         self._sent_at = self._loop.time()
         met = await self._wait(deadline)
@@ -163,10 +165,21 @@ class Wire(asyncio.Protocol):
         if max(self._size, reader.length or 0) > self._max_body:
             self._fail(faults.too_large(self._max_body, unanswered_since=self._sent_at))
         elif reader.complete:
-            self._settle(self._whole(reader))
+            self._settle(self._believed(reader))
         elif self._size > BIG and not self._may_be_big:
             self._transport.pause_reading()
             self._settle(_Grown())
+
+    def _believed(self, reader: AnswerReader) -> RawAnswer | Breakdown:
+        """Return the answer, unless it may as well be one that nobody asked for.
+
+        The first answer of a connection can only be to its first question. On a later one,
+        bytes behind the answer may be the true one.
+        """
+        whole = self._whole(reader)
+        if reader.surplus and self._asked > 1:
+            return faults.garbled("bytes came that nobody asked for, so its answer may be an older one", self._sent_at)
+        return whole
 
     def _whole(self, reader: AnswerReader) -> RawAnswer:
         message = reader.message
@@ -212,7 +225,7 @@ class Wire(asyncio.Protocol):
         left = deadline - self._loop.time()
         await self.hold_big()
         if self._reader is not None and self._reader.complete:  # the stream's end came with the last bytes
-            return self._whole(self._reader)
+            return self._believed(self._reader)
         if self._transport.is_closing():
             return faults.lost(None, answered=True, sent_at=self._sent_at)
         self._transport.resume_reading()
