@@ -32,8 +32,8 @@ class Service:
 
     @property
     def complaints(self) -> list[str]:
-        """What it wrote, but for asyncio's remarks that a busy machine is slow."""
-        return [line for line in self._wrote.decode().splitlines() if "Executing <" not in line]
+        """What it wrote, but for mere information, and asyncio's remarks that a busy machine is slow."""
+        return [line for line in self._wrote.decode().splitlines() if not line.startswith(("INFO", "Executing <"))]
 
     async def __aenter__(self) -> Self:
         port = _free_port()
