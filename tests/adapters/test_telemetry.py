@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
-from wolkvox_async.adapters.telemetry import LOGGER, Hooks, LogHook, library_logger
+from wolkvox_async.adapters.telemetry import LOGGER, MOST_ROWS, Hooks, LogHook, library_logger
 from wolkvox_async.model import Call, Empty, ErrorKind, Ok, Operation, Token
 from wolkvox_async.ports import AttemptFailed, CallSettled, Event, TokenClosed
 
@@ -66,6 +66,14 @@ def test_there_is_no_line_for_a_call_that_ended(log: Log, bogota: Operation) -> 
     for outcome in (Ok([{}], 200, 200, ""), Empty(404, 404, "")):
         hook.observe(CallSettled(call(bogota), outcome, 1, 0.1))
     assert log.lines == []
+
+
+def test_an_answer_at_the_vendors_limit_is_a_warning(log: Log, bogota: Operation) -> None:
+    hook = LogHook(library_logger())
+    for rows in (MOST_ROWS - 1, MOST_ROWS):
+        hook.observe(CallSettled(call(bogota), Ok([{}] * rows, 200, 200, ""), 1, 0.1))
+    ((level, facts),) = log.lines
+    assert (level, facts["operation"], facts["api"]) == ("warning", "acme/bogota", "interactions")
 
 
 def test_a_closed_token_is_a_warning_that_names_it_by_its_id(log: Log, bogota: Operation) -> None:

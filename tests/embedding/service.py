@@ -33,7 +33,8 @@ class Service:
     @property
     def complaints(self) -> list[str]:
         """What it wrote, but for mere information, and asyncio's remarks that a busy machine is slow."""
-        return [line for line in self._wrote.decode().splitlines() if not line.startswith(("INFO", "Executing <"))]
+        lines = self._wrote.decode().splitlines()
+        return [line for line in lines if not line.startswith("INFO") and "Executing <" not in line]
 
     async def __aenter__(self) -> Self:
         port = _free_port()

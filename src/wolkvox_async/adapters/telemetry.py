@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 import structlog
 
-from wolkvox_async.model import ErrorKind
-from wolkvox_async.ports import AttemptFailed, Event, Hook, TokenClosed
+from wolkvox_async.model import Call, ErrorKind, Ok
+from wolkvox_async.ports import AttemptFailed, CallSettled, Event, Hook, TokenClosed
 
 LOGGER: Final = "wolkvox_async"
+
+# DOC: so many records come down per consumption; whether a cut is signalled is not known.
+MOST_ROWS: Final = 60_000
 
 # These need a person; the others are in the records.
 _ACT_ON: Final = frozenset({ErrorKind.TOKEN_BUSY, ErrorKind.TLS, ErrorKind.REDIRECT})
@@ -45,26 +48,39 @@ class LogHook:
     def observe(self, event: Event) -> None:
         """Log `event` where it needs attention."""
         match event:
-            case TokenClosed(operation=operation, kind=kind, seconds=seconds):
-                self._log.warning(
-                    "token closed",
-                    operation=operation.path,
-                    token=operation.token.id,
-                    kind=kind.value,
-                    seconds=round(seconds),
-                )
-            case AttemptFailed(call=call, kind=kind, message=message) if kind in _ACT_ON:
-                if (call.operation.token.id, kind) not in self._said:
-                    self._said.add((call.operation.token.id, kind))
-                    self._log.warning(
-                        message, operation=call.operation.path, token=call.operation.token.id, kind=kind.value
-                    )
-            case AttemptFailed(call=call, kind=kind, message=message, retry_in=retry_in):
-                self._log.debug(
-                    message, operation=call.operation.path, api=call.api, kind=kind.value, retry_in=retry_in
-                )
-            case _:
+            case TokenClosed():
+                self._say_closed(event)
+            case AttemptFailed() if event.kind in _ACT_ON:
+                self._say_once(event)
+            case AttemptFailed():
+                self._log.debug(event.message, **_where(event.call), kind=event.kind.value, retry_in=event.retry_in)
+            case CallSettled(outcome=Ok(rows=rows)) if len(rows) >= MOST_ROWS:
+                self._log.warning("as many rows as the vendor ever sends: some may be missing", **_where(event.call))
+            case CallSettled():
                 pass
+            case _ as never:
+                assert_never(never)
+
+    def _say_closed(self, event: TokenClosed) -> None:
+        operation = event.operation
+        self._log.warning(
+            "token closed",
+            operation=operation.path,
+            token=operation.token.id,
+            kind=event.kind.value,
+            seconds=round(event.seconds),
+        )
+
+    def _say_once(self, event: AttemptFailed) -> None:
+        operation = event.call.operation
+        trouble = (operation.token.id, event.kind)
+        if trouble not in self._said:
+            self._said.add(trouble)
+            self._log.warning(event.message, operation=operation.path, token=operation.token.id, kind=event.kind.value)
+
+
+def _where(call: Call) -> dict[str, str]:
+    return {"operation": call.operation.path, "api": call.api}
 
 
 class Hooks:
