@@ -38,11 +38,11 @@ def body(code: object = 200, error: object = None, msg: object = FOUND, data: ob
     return orjson.dumps({name: value for name, value in fields.items() if value is not MISSING})
 
 
-def outcome(status: int, sent: bytes, **headers: str) -> AttemptOutcome:
+def outcome(status: int, sent: bytes, **headers: Any) -> AttemptOutcome:
     return classify(Answer(status, sent, **headers), now=NOW)
 
 
-def failure(status: int, sent: bytes, **headers: str) -> Failed:
+def failure(status: int, sent: bytes, **headers: Any) -> Failed:
     result = outcome(status, sent, **headers)
     assert isinstance(result, Failed)
     return result
@@ -503,3 +503,22 @@ def test_ok_has_rows_and_success_on_both_sides(met: Answer) -> None:
         assert result.code is None or result.code == 0 or 200 <= float(result.code) <= 299
     elif isinstance(result, Empty):
         assert met.status == 404 or 200 <= met.status <= 299
+
+
+@pytest.mark.parametrize(("status", "kind"), [(401, "unauthorized"), (403, "maintenance")])
+@pytest.mark.parametrize("cause", [ErrorKind.DISCONNECTED, ErrorKind.TIMEOUT, ErrorKind.MALFORMED, ErrorKind.TOO_LARGE])
+def test_a_refusal_counts_though_its_body_cannot_be_read(status: int, kind: str, cause: ErrorKind) -> None:
+    result = classify(Breakdown(cause, "made up", None, status), now=NOW)
+    assert isinstance(result, Failed)
+    assert (result.error.kind, result.status) == (kind, status)
+
+
+def test_an_answer_that_could_not_be_read_keeps_its_status() -> None:
+    result = classify(Breakdown(ErrorKind.DISCONNECTED, "made up", 1.0, 200), now=NOW)
+    assert isinstance(result, Failed)
+    assert (result.error.kind, result.status) == ("disconnected", 200)
+
+
+def test_a_refusal_inside_a_redirect_is_a_refusal() -> None:
+    assert kind(302, body(401, "UNAUTHORIZED", "PLEASE ENTER THE WOLKVOX-TOKEN")) == "unauthorized"
+    assert kind(302, body(200)) == "redirect"

@@ -208,3 +208,12 @@ def test_the_error_kinds_are_those_of_the_records() -> None:
         "unauthorized forbidden quota token_busy maintenance bad_request unknown_api rate_limited server_error "
         "server_down timeout connect disconnected tls redirect malformed too_large protocol held not_due stopping"
     )
+
+
+@given(st.lists(st.booleans(), min_size=24, max_size=24))
+def test_a_token_is_found_in_an_answer_whichever_of_its_characters_are_escaped(escaped: list[bool]) -> None:
+    text = "8ca21dc854394f59\"/\\<&'x"[:23] + "z"
+    token = Token(text)
+    written = "".join(f"\\u{ord(c):04X}" if e or c in '"\\' else c for c, e in zip(text, escaped, strict=True))
+    answer = token.redact(b'{"msg":"' + written.encode() + b'","n":"\\\\u0041"}')
+    assert orjson.loads(answer) == {"msg": token.id, "n": "\\u0041"}

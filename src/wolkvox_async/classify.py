@@ -116,6 +116,9 @@ RETRYABLE: Final = frozenset(
 )
 
 
+_REFUSING: Final = (401, 403)
+
+
 def error(kind: ErrorKind, message: str) -> CallError:
     """Build a record's error; whether it may be tried again follows from its kind."""
     return CallError(kind, message, kind in RETRYABLE)
@@ -124,13 +127,24 @@ def error(kind: ErrorKind, message: str) -> CallError:
 def classify(met: Answer | Breakdown, *, now: datetime) -> AttemptOutcome:
     """Return what one attempt's result means; `now` (aware) resolves a dated `Retry-After`."""
     if isinstance(met, Breakdown):
-        return Failed(error(met.kind, one_line(_folded(met.message)) or met.kind.value))
-    if 300 <= met.status <= 399:
-        return Failed(error(ErrorKind.REDIRECT, _redirect_message(met)), met.status)
+        return _broken(met, now)
     envelope = open_envelope(met.body)
+    if 300 <= met.status <= 399 and not _refuses(envelope):
+        return Failed(error(ErrorKind.REDIRECT, _redirect_message(met)), met.status)
     if isinstance(envelope, NotAnEnvelope):
         return _without_envelope(met, envelope, now)
     return _with_envelope(met, envelope, now)
+
+
+def _broken(met: Breakdown, now: datetime) -> Failed:
+    if met.status in _REFUSING:
+        # The refusal arrived, though what it says about itself did not.
+        return _failure(Answer(met.status, b""), met.status, "", now)
+    return Failed(error(met.kind, one_line(_folded(met.message)) or met.kind.value), met.status)
+
+
+def _refuses(envelope: Envelope | NotAnEnvelope) -> bool:
+    return isinstance(envelope, Envelope) and envelope.code in _REFUSING
 
 
 def _with_envelope(answer: Answer, envelope: Envelope, now: datetime) -> AttemptOutcome:

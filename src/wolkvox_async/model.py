@@ -26,6 +26,19 @@ _SERVER_SPELLING: Final = re.compile(
 )
 
 
+# What JSON may write as an escape although it need not, and any escape at all.
+_ESCAPED_ASCII: Final = re.compile(rb"\\u00[2-7]")
+_ESCAPE: Final = re.compile(rb"\\(?:u00([2-7][0-9A-Fa-f])|.)", re.DOTALL)
+
+
+def _unescaped(escape: re.Match[bytes]) -> bytes:
+    """Write an escaped ASCII character as shortly as JSON allows; other escapes stay."""
+    if escape[1] is None:
+        return escape[0]
+    character = bytes.fromhex(escape[1].decode())
+    return b"\\" + character if character in b'"\\' else character
+
+
 class Token:
     """An API credential that never shows itself.
 
@@ -52,6 +65,13 @@ class Token:
 
     def redact(self, data: bytes) -> bytes:
         """Return `data` with the token's id wherever an answer repeats its text, as JSON escapes it too."""
+        if _ESCAPED_ASCII.search(data):
+            plain = _ESCAPE.sub(_unescaped, data)
+            redacted = self._redact(plain)
+            return data if redacted == plain else redacted
+        return self._redact(data)
+
+    def _redact(self, data: bytes) -> bytes:
         escaped = self._text.replace("\\", "\\\\").replace('"', '\\"')
         for spelling in {self._text, escaped, escaped.replace("/", "\\/")}:
             data = data.replace(spelling.encode("ascii"), self.id.encode("ascii"))
@@ -116,12 +136,16 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one attempt brought back, read whole; the body is decoded but not parsed."""
+    """What one attempt brought back, read whole; the body is decoded but not parsed.
+
+    `kept` says that its connection had answered before.
+    """
 
     status: int
     body: bytes
     retry_after: str | None = None
     location: str | None = None
+    kept: bool = field(default=False, compare=False)
 
 
 class ErrorKind(StrEnum):
@@ -156,12 +180,14 @@ class Breakdown:
 
     `unanswered_since` is when the last request byte left (monotonic seconds): since then
     the vendor may be working on it. None means that it certainly is not, because the
-    request never left or the answer was read whole.
+    request never left or the answer was read whole. `status` is that of an answer which
+    began and could not be read.
     """
 
     kind: ErrorKind
     message: str
     unanswered_since: float | None
+    status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

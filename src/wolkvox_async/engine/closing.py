@@ -28,15 +28,20 @@ def closed_until(
 
     `server_limit` is how many seconds the vendor may work on an attempt that was given up.
     """
-    if isinstance(met, Breakdown):
-        return 0.0 if met.unanswered_since is None else _sent_at(met.unanswered_since, span) + server_limit
+    since = met.unanswered_since if isinstance(met, Breakdown) else None
+    at_work_until = 0.0 if since is None else _sent_at(since, span) + server_limit
+    refused_for = _refused_for(operation, outcome, span.at)
+    return max(at_work_until, span.ended + refused_for if refused_for else 0.0)
+
+
+def _refused_for(operation: Operation, outcome: AttemptOutcome, at: datetime) -> float:
     if not isinstance(outcome, Failed):
         return 0.0
     match outcome.error.kind:
         case ErrorKind.UNAUTHORIZED | ErrorKind.FORBIDDEN:
-            return span.ended + REFUSED_FOR
+            return REFUSED_FOR
         case ErrorKind.QUOTA:
-            return span.ended + _until_midnight(operation, span.at)
+            return _until_midnight(operation, at)
         case _:
             return 0.0
 

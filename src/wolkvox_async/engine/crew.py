@@ -177,6 +177,8 @@ class Crew:
         met = await self._attempt(turn, call)
         span = Span(started, clock.now(), clock.utc())
         outcome = _judge(met, span.at)
+        if isinstance(met, Answer) and not met.kept:
+            heard.forget()
         if heard.doubts(call.operation.path, outcome):
             turn.distrust()
             heard.forget()

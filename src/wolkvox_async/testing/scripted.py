@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, Self, TypeAlias
 
@@ -74,6 +75,7 @@ class ScriptedTurn:
     def __init__(self, transport: ScriptedTransport, operation: Operation) -> None:
         self._transport: Final = transport
         self._operation: Final = operation
+        self._kept = False  # the connection that there would be has answered before
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,8 +87,14 @@ class ScriptedTurn:
 
     async def attempt(self, call: Call) -> Met:
         """Make one attempt."""
-        return await self._transport.play(call)
+        met = await self._transport.play(call)
+        if not isinstance(met, Answer):
+            self._kept = False
+            return met
+        kept, self._kept = self._kept, True
+        return replace(met, kept=kept)
 
     def distrust(self) -> None:
         """Note that an answer was not believed."""
+        self._kept = False
         self._transport.distrusted.append(self._operation)

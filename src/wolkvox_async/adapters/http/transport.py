@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Final, Self
 
@@ -162,15 +162,16 @@ class HttpTurn:
                 parts.append(piece)
                 size += len(piece)
                 if size > self._transport.settings.max_body:
-                    return faults.too_large(self._transport.settings.max_body, unanswered_since=None)
+                    breakdown = faults.too_large(self._transport.settings.max_body, unanswered_since=None)
+                    return replace(breakdown, status=raw.status)
                 if size > BIG:
                     await wire.hold_big()
         except bodies.BodyError as error:
-            return Breakdown(ErrorKind.MALFORMED, str(error), None)
+            return Breakdown(ErrorKind.MALFORMED, str(error), None, raw.status)
         body = token.redact(b"".join(parts))
         pause = None if raw.retry_after is None else _shown(raw.retry_after, token)
         location = None if raw.location is None else _shown(raw.location, token)
-        return Answer(raw.status, body, pause, location)
+        return Answer(raw.status, body, pause, location, raw.kept)
 
 
 def _shown(header: str, token: Token) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import select
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from wolkvox_async.model import Breakdown
@@ -39,6 +39,7 @@ class RawAnswer:
     retry_after: str | None
     location: str | None
     body: bytes
+    kept: bool  # the connection had answered before
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +193,12 @@ class Wire(asyncio.Protocol):
         encoding = ", ".join(headers.getall("Content-Encoding", ()))
         retry_after, location = headers.get("Retry-After"), headers.get("Location")
         body, self._pieces = b"".join(self._pieces), []
-        return RawAnswer(message.code, encoding, retry_after, location, body)
+        return RawAnswer(message.code, encoding, retry_after, location, body, self._asked > 1)
 
     def _fail(self, breakdown: Breakdown) -> None:
         if self._waiter is not None:
-            self._settle(breakdown)
+            message = self._reader.message if self._reader is not None else None
+            self._settle(breakdown if message is None else replace(breakdown, status=message.code))
             self._reader, self._pieces = None, []
         self._abort_soon()
 
