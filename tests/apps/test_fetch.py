@@ -1,14 +1,16 @@
 """`fetch`, as a person runs it, against a vendor that judges."""
 
 import asyncio
+import json
 import os
+import shlex
 import signal
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.apps.commands import command, run, written
+from tests.apps.commands import PROGRAM, command, run, written
 from wolkvox_async.testing import FAULTS, Fixed, Profile, Simulator
 
 SMALL = Profile(servers=2, operations=6, apis=("interactions", "gamification"))
@@ -161,3 +163,39 @@ async def test_a_progress_line_and_the_log_never_touch_standard_output(secret_st
         done = await run("fetch", *written(simulator, secret_store), "--progress", "--log-format", "json")
     assert {record["type"] for record in done.records} == {"run", "row", "call"}
     assert '"token closed"' in done.err
+
+
+@pytest.mark.parametrize("closed", ["<&-", "2>&-", "<&- 2>&-"])
+async def test_a_daemon_may_start_it_with_streams_closed(closed: str, secret_store: Path, tmp_path: Path) -> None:
+    output = tmp_path / "usage.jsonl"
+    async with Simulator(SMALL) as simulator:
+        words = shlex.join([*PROGRAM, "fetch", *written(simulator, secret_store), "--output", str(output)])
+        shell = await asyncio.create_subprocess_shell(f"exec {words} {closed}")
+        assert await shell.wait() == 0
+    assert len(output.read_bytes().splitlines()) == 26
+
+
+async def test_a_closed_standard_output_is_said_before_anything_is_called(secret_store: Path) -> None:
+    async with Simulator(SMALL) as simulator:
+        words = shlex.join([*PROGRAM, "fetch", *written(simulator, secret_store)])
+        shell = await asyncio.create_subprocess_shell(f"exec {words} >&-", stderr=asyncio.subprocess.PIPE)
+        _, err = await shell.communicate()
+        assert (shell.returncode, simulator.verdict().requests) == (4, 0)
+    assert b"standard output" in err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_a_signal_while_tokens_are_resolved_ends_their_commands(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    marker = tmp_path / "pid"
+    script = f"echo $$ > {marker}; exec sleep 50"
+    operation = {"name": "a", "server": "0010", "token": {"command": ["sh", "-c", script]}}
+    (tmp_path / "tenants.json").write_text(json.dumps({"tenants": [{"name": "acme", "operations": [operation]}]}))
+    async with command("fetch", cwd=tmp_path) as process:
+        while not (marker.exists() and marker.read_text()):
+            await asyncio.sleep(0.01)
+        process.send_signal(number)
+        assert await process.wait() == code
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(marker.read_text()), 0)

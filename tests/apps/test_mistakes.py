@@ -61,6 +61,33 @@ async def test_a_wrong_option_calls_nothing(arguments: list[str], says: str, sec
     assert len(done.complaints) == 1
 
 
+async def test_mistakes_in_dates_selectors_and_endpoints_come_at_once(secret_store: Path) -> None:
+    wrong = ["--from", "x", "--to", "y", "--only", "nope", "--api", "gamificaton", "--timeout", "-3"]
+    async with Simulator(Profile(servers=1, operations=2)) as simulator:
+        done = await run("fetch", *written(simulator, secret_store), *wrong)
+    assert done.code == 2
+    for part in ("--from 'x'", "--to 'y'", "nope", "gamification", "--timeout '-3'"):
+        assert part in done.err
+    assert len(done.complaints) == 5
+
+
+async def test_the_tenants_file_is_no_output(secret_store: Path) -> None:
+    async with Simulator(Profile(servers=1, operations=1)) as simulator:
+        options = written(simulator, secret_store)
+        before = Path(options[1]).read_bytes()
+        done = await run("fetch", *options, "--output", options[1])
+        assert simulator.verdict().requests == 0
+    assert done.code == 2
+    assert Path(options[1]).read_bytes() == before
+
+
+async def test_plain_http_never_leaves_this_machine_by_a_proxy(secret_store: Path) -> None:
+    async with Simulator(Profile(servers=1, operations=1)) as simulator:
+        done = await run("fetch", *written(simulator, secret_store), "--proxy", "http://proxy.example:3128")
+    assert done.code == 2
+    assert "--proxy" in done.err
+
+
 async def test_an_unknown_option_or_command_gets_a_proposal() -> None:
     option, verb = await run("fetch", "--tiemout", "3"), await run("fecth")
     assert (option.code, verb.code) == (2, 2)

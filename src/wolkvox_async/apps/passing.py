@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from wolkvox_async.adapters.jsonlines import JsonLines, open_output
 from wolkvox_async.engine import Engine, Summary
@@ -54,23 +54,46 @@ async def run_pass(order: Order) -> Ending:
         return Ending(Exit.OUTPUT, message=str(error))
 
 
+class _Stage:
+    """What the signals act on: at first only the task that opens the engine, then the engine."""
+
+    def __init__(self, sink: JsonLines) -> None:
+        self._sink: Final = sink
+        self._task: Final = asyncio.current_task()
+        self.engine: Engine | None = None
+
+    def stop(self) -> None:
+        if self.engine is None:
+            self.abort()
+        else:
+            self.engine.stop()
+
+    def abandon(self) -> None:
+        if self.engine is not None:
+            self.engine.abandon()
+
+    def abort(self) -> None:
+        self._sink.abort()
+        if self._task is not None:
+            self._task.cancel()
+
+    def recover(self) -> None:
+        """Go on after the cancellation that `abort` asked for."""
+        if self._task is not None:
+            self._task.uncancel()
+
+
 async def _with_output(order: Order, sink: JsonLines) -> Ending:
-    task = asyncio.current_task()
-    async with open_engine(order.tenants, order.options) as engine:
-
-        def abort() -> None:
-            sink.abort()
-            if task is not None:
-                task.cancel()
-
-        with StopSignals(Reactions(engine.stop, engine.abandon, abort), order.drain) as signals:
-            try:
-                summary = await _fetch(engine, order, sink)
-            except asyncio.CancelledError:
-                if signals.received is None or task is None:
-                    raise
-                task.uncancel()
-                return Ending(of_signal(signals.received))
+    stage = _Stage(sink)
+    with StopSignals(Reactions(stage.stop, stage.abandon, stage.abort), order.drain) as signals:
+        try:
+            async with open_engine(order.tenants, order.options) as stage.engine:
+                summary = await _fetch(stage.engine, order, sink)
+        except asyncio.CancelledError:
+            if signals.received is None:
+                raise
+            stage.recover()
+            return Ending(of_signal(signals.received))
     return Ending(of_pass(summary.counters) if signals.received is None else of_signal(signals.received), summary)
 
 

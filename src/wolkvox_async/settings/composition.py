@@ -137,4 +137,5 @@ def _proxy(options: Options) -> str | None:
         return options.proxy
     scheme, _, rest = options.base_url.replace("{server}", "0000").partition("://")
     host = rest.partition("/")[0]
-    return None if proxy_bypass(host) else getproxies().get(scheme)
+    # Plain http goes to this machine, and no further.
+    return None if scheme == "http" or proxy_bypass(host) else getproxies().get(scheme)

@@ -188,11 +188,20 @@ class Options:
     def __post_init__(self) -> None:
         """Raise `ConfigurationError` that names every value which the command line would refuse."""
         given = {option.name: getattr(self, option.field) for option in ENGINE_OPTIONS}
-        _, mistakes = read_options(
+        values, mistakes = read_options(
             {name: _written(value) for name, value in given.items() if value is not None}, ENGINE_OPTIONS
         )
+        mistakes += conflicts(values)
         if mistakes:
             raise ConfigurationError(mistakes)
+
+
+def conflicts(values: Mapping[str, Any]) -> list[Mistake]:
+    """Return what is wrong with values, by field name, that are each right by themselves."""
+    proxy, base_url = values.get("proxy"), values.get("base_url") or DEFAULT_BASE_URL
+    if proxy in (None, "env") or base_url.startswith("https:") or is_loopback(urlsplit(proxy).hostname or ""):
+        return []
+    return [Mistake("--proxy: plain http through another machine would show the tokens to the network")]
 
 
 def _written(value: Any) -> str:

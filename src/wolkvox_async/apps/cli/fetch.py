@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
-from wolkvox_async.errors import ConfigurationError
+from wolkvox_async.errors import ConfigurationError, Mistake
 from wolkvox_async.settings.options import ENGINE_OPTIONS
 
 from .options import API, DATES, DRAIN, LOGGING, ONLY, OUTPUT, TENANTS, options, read
@@ -31,7 +32,9 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
     from .loading import load  # noqa: PLC0415 - `--help` needs none of it
 
     said = read(given, TABLE)
-    tenants = load(said, only)
+    if _is_same_file(said.values["output"], said.values["tenants"]):
+        said.mistakes.append(Mistake("--output: this is the tenants file, which records would destroy"))
+    tenants = load(said, only, api)
     from wolkvox_async.apps import logs, passing  # noqa: PLC0415 - structlog and aiohttp, once they are needed
 
     logs.configure(said.values["log_format"], said.values["log_level"])
@@ -45,3 +48,10 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
     if ending.message:
         say(ending.message)
     return int(ending.code)
+
+
+def _is_same_file(output: str | None, tenants: str | None) -> bool:
+    try:
+        return output is not None and tenants is not None and Path(output).samefile(tenants)
+    except OSError:
+        return False

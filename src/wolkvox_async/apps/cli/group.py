@@ -14,6 +14,7 @@ from typing import Any, Final
 import click
 
 from wolkvox_async import __version__
+from wolkvox_async.apps.streams import hold_standard_streams
 
 _COMMANDS: Final = {
     "demo": "See it work: simulator, fetch, verdict; needs no token.",
@@ -68,6 +69,7 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> Any:
     """Run the command line; this is the console script."""
+    hold_standard_streams()
     if os.environ.get("NO_COLOR"):
         click_color: bool | None = False
     else:

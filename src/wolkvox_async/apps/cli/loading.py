@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from wolkvox_async.errors import ConfigurationError
-from wolkvox_async.selection import select
-from wolkvox_async.settings.entries import Tenants
+from wolkvox_async.errors import ConfigurationError, Mistake
+from wolkvox_async.selection import select, subscribed
+from wolkvox_async.settings.entries import Entry, Tenants
 from wolkvox_async.settings.resolution import secrets_of, survey_tokens
 from wolkvox_async.settings.tenants import survey_tenants
 
@@ -16,22 +16,33 @@ from .options import Read
 from .speech import refuse
 
 
-def load(said: Read, only: Sequence[str]) -> Tenants:
+def load(said: Read, only: Sequence[str], api: Sequence[str]) -> Tenants:
     """Read the tenants file and keep what `only` selects.
 
     With mistakes in the options or the file, token references are looked at too, so that
     all of them are said at once.
     """
-    base_url = said.values.get("base_url")
     try:
-        survey = survey_tenants(said.values["tenants"], base_url=base_url)
+        survey = survey_tenants(said.values["tenants"], base_url=said.values.get("base_url"))
     except ConfigurationError as error:
         raise refuse([*said.mistakes, *error.mistakes], error.unlisted) from None
-    if said.mistakes or survey.mistakes:
+    chosen, fruitless = (survey.tenants.entries, []) if survey.mistakes else _choose(survey.tenants, only, api)
+    if said.mistakes or survey.mistakes or fruitless:
         _, unresolved = asyncio.run(survey_tokens(survey.tenants, secrets_of(survey.tenants)))
         found = survey.mistakes + unresolved
-        raise refuse([*said.mistakes, *found.listed], found.unlisted)
+        raise refuse([*said.mistakes, *fruitless, *found.listed], found.unlisted)
+    return replace(survey.tenants, entries=chosen)
+
+
+def _choose(tenants: Tenants, only: Sequence[str], api: Sequence[str]) -> tuple[tuple[Entry, ...], list[Mistake]]:
+    chosen = tenants.entries
+    mistakes: list[Mistake] = []
     try:
-        return replace(survey.tenants, entries=select(survey.tenants.entries, only))
+        chosen = select(tenants.entries, only)
     except ConfigurationError as error:
-        raise refuse(error.mistakes) from None
+        mistakes += error.mistakes
+    try:
+        subscribed(chosen, api, tenants.catalog)
+    except ConfigurationError as error:
+        mistakes += error.mistakes
+    return chosen, mistakes

@@ -13,12 +13,32 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from wolkvox_async.errors import Mistake
-from wolkvox_async.settings.options import ENGINE_OPTIONS, Option, Options, one_of, read_options, seconds, text
+from wolkvox_async.settings.options import (
+    ENGINE_OPTIONS,
+    Option,
+    Options,
+    conflicts,
+    one_of,
+    read_options,
+    seconds,
+    text,
+)
 
 if TYPE_CHECKING:
     from wolkvox_async.planning import DateRange
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+def date(value: str) -> str:
+    """Check that `value` is a date; what it means is decided in each operation's timezone."""
+    from datetime import UTC  # noqa: PLC0415 - not for --help
+
+    from wolkvox_async.windows import parse_start  # noqa: PLC0415
+
+    parse_start(value, UTC)
+    return value
+
 
 TENANTS: Final = Option("tenants", "tenants.json", text, "FILE", "the tenants file")
 OUTPUT: Final = Option("output", "-", text, "FILE", "where records go; - is standard output, a file is appended to")
@@ -29,8 +49,8 @@ LOG_FORMAT: Final = Option(
 LOG_LEVEL: Final = Option(
     "log-level", "info", one_of("debug", "info", "warning", "error"), "LEVEL", "debug, info, warning or error"
 )
-FROM: Final = Option("from", None, text, "DATE", "first second for dated endpoints: ISO 8601 or YYYYmmddHHMMSS")
-TO: Final = Option("to", None, text, "DATE", "last second, included; without it until now")
+FROM: Final = Option("from", None, date, "DATE", "first second for dated endpoints: ISO 8601 or YYYYmmddHHMMSS")
+TO: Final = Option("to", None, date, "DATE", "last second, included; without it until now")
 LOGGING: Final = (LOG_FORMAT, LOG_LEVEL)
 DATES: Final = (FROM, TO)
 API: Final = Option("api", None, text, "NAME", "only this endpoint of those in the tenants file (repeats)")
@@ -96,9 +116,11 @@ def read(given: dict[str, Any], table: Sequence[Option]) -> Read:
     texts = {o.name: value for o in table if isinstance(value := given.get(_parameter(o)), str)}
     values, mistakes = read_options(texts, tuple(table))
     defaults = {o.field: o.default for o in table}
-    if "to" in values and "from" not in values:
+    if "to" in values and "from" not in texts:
         mistakes.append(Mistake("--to needs --from: from when on?"))
-    return Read({**defaults, **values}, mistakes)
+    # A value that was given and is wrong is nothing: the default was not asked for.
+    wrong = {o.field: None for o in table if o.name in texts and o.field not in values}
+    return Read({**defaults, **values, **wrong}, mistakes + conflicts(values))
 
 
 def _parameter(option: Option) -> str:

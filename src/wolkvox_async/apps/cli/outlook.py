@@ -24,7 +24,7 @@ from .speech import refuse
 
 def look_ahead(said: Read, api: Sequence[str], only: Sequence[str], *, list_calls: bool) -> None:
     """Print the calls of one pass, or what they come to."""
-    tenants = load(said, only)
+    tenants = load(said, only, api)
     try:
         calls = _calls(said, tenants, api)
     except ConfigurationError as error:
