@@ -36,7 +36,7 @@ from wolkvox_async.scheduling.scheduler import Scheduler
 
 from .descriptors import affordable
 from .entries import Tenants
-from .options import Options
+from .options import Options, conflicts
 from .resolution import Guarded, References, resolve, secrets_of
 from .tokens import shared_tokens
 
@@ -137,5 +137,6 @@ def _proxy(options: Options) -> str | None:
         return options.proxy
     scheme, _, rest = options.base_url.replace("{server}", "0000").partition("://")
     host = rest.partition("/")[0]
+    found = None if proxy_bypass(host) else getproxies().get(scheme)
     # Plain http goes to this machine, and no further.
-    return None if scheme == "http" or proxy_bypass(host) else getproxies().get(scheme)
+    return None if found and conflicts({"proxy": found, "base_url": options.base_url}) else found
