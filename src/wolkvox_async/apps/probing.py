@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from wolkvox_async.engine import CallResult
 from wolkvox_async.model import Token
-from wolkvox_async.planning import Wanted
 from wolkvox_async.settings.composition import open_engine
 from wolkvox_async.settings.entries import Tenants
 from wolkvox_async.settings.options import Options
@@ -23,19 +22,15 @@ class Probe:
 
 async def probe(tenants: Tenants, options: Options) -> Probe:
     """Call the first endpoint of the first operation of every token."""
-    wanted = {entry.path: entry.wanted for entry in tenants.entries if entry.wanted}
+    api = {entry.path: entry.wanted[0].endpoint.name for entry in tenants.entries if entry.wanted}
     async with open_engine(tenants, options) as engine:
         first: dict[Token, str] = {}
         for operation in engine.operations():
-            if operation.path in wanted:
+            if operation.path in api:
                 first.setdefault(operation.token, operation.path)
-        results = await asyncio.gather(*[engine.call(path, *_asked(wanted[path][0])) for path in first.values()])
+        results = await asyncio.gather(*[engine.call(path, api[path]) for path in first.values()])
     failures = [_line(path, result) for path, result in zip(first.values(), results, strict=True) if not result.ok]
     return Probe(len(first), tuple(failures))
-
-
-def _asked(wanted: Wanted) -> tuple[str]:
-    return (wanted.endpoint.name,)
 
 
 def _line(path: str, result: CallResult) -> str:

@@ -13,7 +13,7 @@ engine, and inside the event loop is the wrong moment to find that out.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Final
@@ -37,7 +37,7 @@ from wolkvox_async.scheduling.scheduler import Scheduler
 from .descriptors import affordable
 from .entries import Tenants
 from .options import Options, conflicts
-from .resolution import Guarded, References, resolve, secrets_of
+from .resolution import Guarded, References, exposed_files, resolve, secrets_of
 from .tokens import shared_tokens
 
 
@@ -86,7 +86,7 @@ class OpenEngine:
         log = library_logger()
         secrets = secrets_of(self._tenants, self._parts.environment)
         subscriptions = await resolve(self._tenants, self._options.base_url, secrets)
-        for message in (*map(str, self._tenants.warnings), *_exposed(secrets)):
+        for message in (*map(str, self._tenants.warnings), *exposed_files(secrets)):
             log.warning(message)
         for message in shared_tokens(subscription.operation for subscription in subscriptions):
             log.warning(message)
@@ -98,10 +98,6 @@ class OpenEngine:
     ) -> None:
         if self._engine is not None:
             await self._engine.__aexit__(kind, error, trace)
-
-
-def _exposed(secrets: Secrets) -> Iterable[str]:
-    return (f"the token file {path} may be read by every user of this machine: chmod 600" for path in secrets.exposed)
 
 
 def _engine_parts(tenants: Tenants, options: Options, parts: Parts, secrets: Secrets, log: Any) -> EngineParts:

@@ -24,6 +24,11 @@ def secrets_of(tenants: Tenants, environment: Mapping[str, str] | None = None) -
     return Secrets(tenants.folder, os.environ if environment is None else environment)
 
 
+def exposed_files(secrets: Secrets) -> list[str]:
+    """Return a message for every file resolved so far that all users of the machine may read."""
+    return [f"the token file {path} may be read by every user of this machine: chmod 600" for path in secrets.exposed]
+
+
 async def survey_tokens(tenants: Tenants, secrets: Secrets) -> tuple[list[Subscription], Mistakes]:
     """Resolve every token reference; return what came of it, and a mistake for each that gave none."""
     found = await secrets.resolve_all([entry.reference for entry in tenants.entries])

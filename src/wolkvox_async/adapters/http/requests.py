@@ -24,11 +24,6 @@ class Address:
     host: str
     path: str
 
-    @property
-    def is_tls(self) -> bool:
-        """Whether the origin is `https`."""
-        return self.origin.startswith("https:")
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RequestHead:

@@ -10,7 +10,7 @@ from wolkvox_async.apps.exits import Exit
 from wolkvox_async.errors import ConfigurationError
 from wolkvox_async.planning import Subscription
 from wolkvox_async.settings.entries import Survey
-from wolkvox_async.settings.resolution import secrets_of, survey_tokens
+from wolkvox_async.settings.resolution import exposed_files, secrets_of, survey_tokens
 from wolkvox_async.settings.tenants import survey_tenants
 from wolkvox_async.settings.tokens import shared_tokens
 
@@ -41,8 +41,8 @@ def _judge(said: Read, survey: Survey) -> list[Subscription]:
     subscriptions, unresolved = asyncio.run(survey_tokens(survey.tenants, secrets))
     for warning in survey.tenants.warnings:
         say(f"{warning} (warning)")
-    for path in secrets.exposed:
-        say(f"{path}: every user of this machine may read this token: chmod 600 (warning)")
+    for message in exposed_files(secrets):
+        say(f"{message} (warning)")
     for message in shared_tokens(subscription.operation for subscription in subscriptions):
         say(f"{said.values['tenants']}: {message} (warning)")
     mistakes = survey.mistakes + unresolved
