@@ -36,9 +36,9 @@ from wolkvox_async.errors import (
 )
 from wolkvox_async.ports import Sink
 
-LINE = b'{"type":"row","n":1}\n'
+LINE = b'{"type":"call","run":"r"}\n'  # a mark: what stands behind it is looked at when a file is opened
 BATCH = LINE * 20_000  # several times what a pipe holds
-LONG_LINE = b'{"type":"row","row":"%b"}\n' % (b"x" * len(BATCH))
+LONG_LINE = b'{"type":"call","run":"r","msg":"%b"}\n' % (b"x" * len(BATCH))
 
 
 class Pipe:
@@ -188,7 +188,7 @@ class TestDelivery:
 
     async def test_the_null_device_takes_everything(self) -> None:
         async with open_output("/dev/null") as output:
-            assert await output.write(BATCH) is None  # type: ignore[func-returns-value]
+            assert await output.write(BATCH) is None
 
     async def test_writers_of_many_tasks_never_mix_their_lines(self, pipe: Pipe) -> None:
         batches = [
@@ -285,31 +285,6 @@ class TestFiles:
             child.communicate(b"\n")
         assert out.read_bytes() == LINE
 
-    @pytest.mark.parametrize("torn", [b"{", b'{"type":"ro', b'{"type":"row","row":"%b' % (b"x" * 300_000)])
-    async def test_what_a_killed_writer_left_of_a_line_is_cut(self, out: Path, torn: bytes) -> None:
-        out.write_bytes(LINE + torn)
-        async with open_output(out) as output:
-            await output.write(LINE)
-        assert out.read_bytes() == LINE * 2
-
-    async def test_a_file_that_is_one_torn_line_starts_anew(self, out: Path) -> None:
-        out.write_bytes(LINE[:-2])
-        async with open_output(out) as output:
-            await output.write(LINE)
-        assert out.read_bytes() == LINE
-
-    async def test_a_whole_record_without_its_line_end_is_kept(self, out: Path) -> None:
-        out.write_bytes(LINE + LINE[:-1])
-        async with open_output(out) as output:
-            await output.write(LINE)
-        assert out.read_bytes() == LINE * 3
-
-    async def test_a_file_that_ends_in_something_else_is_left_alone(self, out: Path) -> None:
-        out.write_bytes(b"a poem\nwithout an end")
-        with pytest.raises(ConfigurationError, match="no record: name another file"):
-            await open_output(out).__aenter__()
-        assert out.read_bytes() == b"a poem\nwithout an end"
-
 
 class TestMistakes:
     async def refusal(self, path: str | Path) -> ConfigurationError:
@@ -386,10 +361,10 @@ class TestFailures:
             import resource
             from wolkvox_async.errors import OutputError
             async def main():
-                resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+                resource.setrlimit(resource.RLIMIT_FSIZE, (110_000, 110_000))
                 async with open_output(sys.argv[1]) as output:
                     while True:
-                        await output.write(b'{"type":"row","n":1}\\n' * 1000)
+                        await output.write(b'{"type":"call","run":"r"}\\n' * 1000)
             try:
                 asyncio.run(main())
             except OutputError as error:
@@ -552,9 +527,32 @@ class TestLeavingNothingBehind:
         for target in (out, "-"):
             async with standard_output(stream.writer), open_output(out if target == out else "/dev/null") as output:
                 await output.write(LINE)
-                assert threading.active_count() == threads + 1
+                assert threading.active_count() == threads + 2
         assert threading.active_count() == threads
         assert descriptors() == opened
+
+    async def test_an_opening_that_is_cancelled_leaves_nothing_open(self, out: Path) -> None:
+        threads, opened = threading.active_count(), descriptors()
+        for _ in range(20):
+            opening = asyncio.create_task(open_output(out).__aenter__())
+            await asyncio.sleep(0)
+            opening.cancel()
+            await asyncio.wait([opening])
+            assert opening.cancelled()
+        assert threading.active_count() == threads
+        assert descriptors() == opened
+        async with open_output(out) as output:
+            assert output.position == 0
+
+    async def test_an_opening_that_failed_can_be_tried_again(self, out: Path) -> None:
+        threads, output = threading.active_count(), open_output(out)
+        async with open_output(out):
+            with pytest.raises(OutputBusyError):
+                await output.__aenter__()
+        assert threading.active_count() == threads
+        async with output:
+            await output.write(LINE)
+        assert out.read_bytes() == LINE
 
     async def test_one_thread_serves_every_write(self, out: Path) -> None:
         threads = threading.active_count()

@@ -1,9 +1,11 @@
 """Opening an output: what cannot work is found before anything is called.
 
 A named file is appended to and belongs to one writer at a time, by whatever name: the
-lock is on the file itself. A writer that was killed may have left part of a line behind,
-which the next line must not be glued to: a record that was cut short is removed, a
-whole one gets its line end, and a file that ends in anything else is none of ours.
+lock is on the file itself. Under it, what a killed writer left is cut (see `remains`).
+
+A durable output has the named file and its folder fsynced before anything is written, new or
+not: whoever wrote to it before may have been killed before it could do so, and what is read
+back from the file must not vanish with the power.
 """
 
 from __future__ import annotations
@@ -15,21 +17,17 @@ import stat
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-import orjson
-
 from wolkvox_async.errors import ConfigurationError, Mistake, OutputBusyError, OutputError
 
-from .outlets import Outlet, outlet, output_error
+from .outlets import MAYBE_LOST, Outlet, RegularFile, Socket, Stream, output_error, to_disk
+from .places import Place, reading
+from .remains import whole_end
 
 _STDOUT: Final = 1
 _CREATED_MODE: Final = 0o644
-_RECORD_START: Final = b'{"type":"'
-_FIRST_BLOCK: Final = 1 << 16
-_LONGEST_TAIL: Final = 1 << 26
 
 # The environment's fault, not the input's: there is nothing to correct, only to free or to repair.
 _ENVIRONMENT: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
@@ -42,14 +40,17 @@ _ADVICE: Final[Mapping[int, str]] = MappingProxyType(
         errno.EPERM: "this may not be written to: change its attributes or name another file",
         errno.EROFS: "this is on a read-only file system: name another file",
         errno.ENXIO: "nobody reads from this: start the reader first",
+        errno.ESTALE: "this was moved away or replaced while it was being opened: run again",
         errno.ENOLCK: "files cannot be locked here, so that one process writes at a time: name one elsewhere",
         errno.EOPNOTSUPP: "files cannot be locked here, so that one process writes at a time: name one elsewhere",
     }
 )
 
 
-def standard_output() -> Outlet:
+def standard_output(*, durable: bool) -> Outlet:
     """Return standard output.
+
+    A file that a shell redirected it to is not ours to look into: nothing in it is cut.
 
     Raises `OutputError` when it is closed, `OutputBusyError` when it is a file that has
     another writer.
@@ -65,16 +66,17 @@ def standard_output() -> Outlet:
     if os.isatty(descriptor):
         descriptor = _reopened_terminal(descriptor)
     with _opening(descriptor, name):
-        if _is_regular(descriptor):
-            _lock(descriptor, name)
-        return outlet(descriptor, name)
+        if not _is_regular(descriptor):
+            return _stream(descriptor, name)
+        _lock(descriptor, name)
+        return RegularFile(descriptor, name, durable=durable)
 
 
-def named_output(path: str) -> Outlet:
+def named_output(path: str, *, durable: bool) -> Outlet:
     """Return the file, pipe or device at `path`; a file is created if need be.
 
     Raises `ConfigurationError` (`OutputBusyError`: another writer has it) or, when the
-    machine is short of something, `OutputError`.
+    machine is short of something or an fsync failed, `OutputError`.
     """
     # A named pipe must not keep us waiting for its reader, nor a terminal become ours.
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
@@ -85,10 +87,15 @@ def named_output(path: str) -> Outlet:
     except OSError as error:
         raise _opening_error(error, path) from error
     with _opening(descriptor, path):
-        if _is_regular(descriptor):
-            _lock(descriptor, path)
-            _mend_end(descriptor, path)
-        return outlet(descriptor, path)
+        if not _is_regular(descriptor):
+            return _stream(descriptor, path)
+        _lock(descriptor, path)
+        place = Place.of(path, descriptor)
+        _cut_remains(descriptor, path, place)
+        if durable:
+            to_disk(descriptor, path)
+            _folder_to_disk(place)
+        return RegularFile(descriptor, path, durable=durable, place=place)
 
 
 def _closed(name: str) -> OutputError:
@@ -110,6 +117,11 @@ def _opening(descriptor: int, name: str) -> Iterator[None]:
 
 def _is_regular(descriptor: int) -> bool:
     return stat.S_ISREG(os.fstat(descriptor).st_mode)
+
+
+def _stream(descriptor: int, name: str) -> Outlet:
+    kind = Socket if stat.S_ISSOCK(os.fstat(descriptor).st_mode) else Stream
+    return kind(descriptor, name)
 
 
 def _reopened_terminal(descriptor: int) -> int:
@@ -137,34 +149,29 @@ def _opening_error(error: OSError, path: str) -> ConfigurationError | OutputErro
     return ConfigurationError([Mistake(advice, path)])
 
 
-def _mend_end(descriptor: int, path: str) -> None:
-    """Have the file end with a whole line, whatever a killed writer left behind."""
+def _cut_remains(descriptor: int, path: str, place: Place) -> None:
+    """Have the file end with a mark, whatever a killed writer left behind it."""
     size = os.fstat(descriptor).st_size
-    if not size or not (tail := _behind_last_line_end(path, size)):
+    if not size:
         return
-    if _is_record(tail):
-        os.write(descriptor, b"\n")
-    elif tail.startswith(_RECORD_START) or _RECORD_START.startswith(tail):
-        os.ftruncate(descriptor, size - len(tail))
-    else:
-        strange = "this ends in the middle of a line that is no record: name another file, or end its last line"
-        raise ConfigurationError([Mistake(strange, path)])
+    with reading(place) as reader:
+        end = whole_end(reader, size, path)
+    if end < size:
+        os.ftruncate(descriptor, end)
 
 
-def _behind_last_line_end(path: str, size: int) -> bytes:
-    """Return what stands behind the last line end, or the last 64 MiB when there is none in them."""
-    with Path(path).open("rb") as file:
-        length = _FIRST_BLOCK
-        while True:
-            file.seek(max(0, size - length))
-            tail = file.read(length)
-            if b"\n" in tail or length >= min(size, _LONGEST_TAIL):
-                return tail[tail.rfind(b"\n") + 1 :]
-            length *= 2
-
-
-def _is_record(line: bytes) -> bool:
+def _folder_to_disk(place: Place) -> None:
+    """Have the file's name survive a power cut; some file systems know no such thing."""
+    name = str(place.path.parent)
     try:
-        return isinstance(orjson.loads(line), dict)
-    except orjson.JSONDecodeError:
-        return False
+        folder = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    except PermissionError as error:
+        unreadable = "a new file survives a power cut only in a folder that may be read: change its rights"
+        raise ConfigurationError([Mistake(unreadable, name)]) from error
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise output_error(error, name, MAYBE_LOST) from error
+    finally:
+        os.close(folder)

@@ -7,6 +7,12 @@
   pieces, each ending with a line where it can. They are neither torn nor mixed with those
   of other writers, and a reader that stands still can be given up between two of them.
   Terminals and sockets promise less: they may take a part of a piece.
+- An open file stays the same file. When somebody renames, deletes or replaces it, we go on
+  writing to the one that we locked, as `logrotate` expects until it has us start anew; when
+  somebody truncates it, we go on at its new end.
+- A durable file is fsynced before a write returns, its size with it; as each write appends,
+  fdatasync would save nothing (measured). Where it fails, nobody knows what is on the disk,
+  and asking again would only hide that: the write is taken back and never tried again.
 - Standard output belongs to others as well: the flags of its file description are never
   changed. Where it is non-blocking, `EAGAIN` means waiting for room.
 """
@@ -18,12 +24,15 @@ import fcntl
 import os
 import select
 import socket
-import stat
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Protocol
 
 from wolkvox_async.errors import OutputClosedError, OutputError
+
+from .places import Place
+
+MAYBE_LOST: Final = "what was written may be lost"
 
 _LINE_END: Final = 0x0A
 _RECHECK_MILLISECONDS: Final = 20
@@ -34,6 +43,7 @@ _ADVICE: Final[Mapping[int, str]] = MappingProxyType(
         errno.ENOSPC: "the disk is full: free space, then run again",
         errno.EDQUOT: "the disk quota is used up: free space or have it raised, then run again",
         errno.EFBIG: "the file may not grow any more (ulimit -f): raise the limit or name another file, then run again",
+        errno.ESTALE: "this was moved away, deleted or replaced by another file: leave it in its place, then run again",
         errno.EIO: "the device reports an input/output error: check the disk, then run again",
         errno.EMFILE: "this process may not open more files (ulimit -n): raise the limit, then run again",
         errno.ENFILE: "this machine may not open more files: close some, then run again",
@@ -46,8 +56,23 @@ class Outlet(Protocol):
 
     name: str
 
-    def write(self, lines: bytes) -> None:
-        """Deliver `lines`; raises `OutputError` when they cannot be."""
+    @property
+    def is_stream(self) -> bool:
+        """Whether delivery ends with the write: what went in can be neither found again nor taken back."""
+        ...
+
+    @property
+    def place(self) -> Place | None:
+        """Which file this is; None when it is not a file that was named."""
+        ...
+
+    @property
+    def position(self) -> int | None:
+        """Where that file ended when it was opened or, since then, after the last write."""
+        ...
+
+    def write(self, lines: bytes) -> int | None:
+        """Deliver `lines` and return the new `position`; raises `OutputError` when they cannot be."""
         ...
 
     def abort(self) -> None:
@@ -59,38 +84,55 @@ class Outlet(Protocol):
         ...
 
 
-def outlet(descriptor: int, name: str) -> Outlet:
-    """Return the outlet that suits the file behind `descriptor`, which it closes in the end."""
-    mode = os.fstat(descriptor).st_mode
-    if stat.S_ISREG(mode):
-        return RegularFile(descriptor, name)
-    return Socket(descriptor, name) if stat.S_ISSOCK(mode) else Stream(descriptor, name)
-
-
 class RegularFile:
-    """A regular file under our lock: a write is in it wholly or not at all."""
+    """A regular file under our lock: a write is in it wholly or not at all.
 
-    __slots__ = ("_descriptor", "name")
+    Without a `place` it is standard output, which a shell redirected there.
+    """
 
-    def __init__(self, descriptor: int, name: str) -> None:
+    __slots__ = ("_descriptor", "_durable", "name", "place", "position")
+
+    is_stream: Final = False
+
+    def __init__(self, descriptor: int, name: str, *, durable: bool, place: Place | None = None) -> None:
         self._descriptor = descriptor
+        self._durable = durable
         self.name = name
+        self.place = place
+        self.position = None if place is None else self._size()
 
-    def write(self, lines: bytes) -> None:
+    def write(self, lines: bytes) -> int | None:
         """Append `lines`; when that fails, what was written of them is taken back."""
         view, start, sent = memoryview(lines), 0, 0
         try:
-            start = os.fstat(self._descriptor).st_size
+            start = self._size()
             while sent < len(view):
                 sent += os.write(self._descriptor, view[sent:])
+            end = self._size()
         except OSError as error:
             raise output_error(error, self.name, self._take_back(start, sent)) from error
+        if self._durable:
+            self._make_durable(start, sent)
+        if self.place is not None:
+            self.position = end
+        return self.position
+
+    def _size(self) -> int:
+        return os.fstat(self._descriptor).st_size
+
+    def _make_durable(self, start: int, sent: int) -> None:
+        try:
+            to_disk(self._descriptor, self.name)
+        except OutputError:
+            # It can still be read, from memory: whoever reads it back must not take it for delivered.
+            self._take_back(start, sent)
+            raise
 
     def _take_back(self, start: int, sent: int) -> str:
         """Cut the file back to `start` and return what is to be said about its end."""
         try:
             # Standard error may go into the same file: what others wrote behind us is not ours to cut.
-            if os.fstat(self._descriptor).st_size == start + sent:
+            if self._size() == start + sent:
                 os.ftruncate(self._descriptor, start)
                 os.lseek(self._descriptor, start, os.SEEK_SET)
                 return "the file ends with the last whole line"
@@ -110,6 +152,10 @@ class RegularFile:
 
 class Stream:
     """A pipe, terminal or device: written to piece by piece, when there is room."""
+
+    is_stream: Final = True
+    place: Final = None
+    position: Final = None
 
     def __init__(self, descriptor: int, name: str) -> None:
         self._descriptor = descriptor
@@ -179,6 +225,14 @@ def _piece_end(lines: bytes, start: int) -> int:
     """Return where the piece that begins at `start` ends: behind a line, unless that is too long."""
     limit = start + select.PIPE_BUF
     return lines.rfind(b"\n", start, limit) + 1 or min(limit, len(lines))
+
+
+def to_disk(descriptor: int, name: str) -> None:
+    """Return when the file's data and size are on the disk; raises `OutputError`."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        raise output_error(error, name, MAYBE_LOST) from error
 
 
 def output_error(error: OSError, name: str, state: str = "") -> OutputError:

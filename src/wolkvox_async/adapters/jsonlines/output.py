@@ -1,9 +1,10 @@
 """The `Sink` of the command line: records as lines, written by a thread of its own.
 
-- One thread does every write, in the order of the calls. The first write starts it, and it
-  is gone when the block ends.
+- One thread opens the output and does every write, in the order of the calls. It is gone
+  when the block ends.
 - A write returns when the kernel has all of its bytes: nothing is held back, so
-  `| jq` and `tail -f` are live.
+  `| jq` and `tail -f` are live. Where the output is durable and a regular file, it returns when
+  the disk has them; each write has an fsync of its own, so write much at a time.
 - A failed output stays failed: nothing is ever written behind a gap.
 - Cancelling a write never leaves half of it behind for a later one.
 """
@@ -20,37 +21,56 @@ from wolkvox_async.errors import OutputError, UsageError
 
 from .opening import named_output, standard_output
 from .outlets import Outlet, given_up
+from .places import Place
 
 STANDARD_OUTPUT: Final = "-"
 
 
-def open_output(target: str | os.PathLike[str]) -> JsonLines:
-    """Return the output called `target`, to be opened by `async with`; `-` is standard output."""
-    return JsonLines(target)
+def open_output(target: str | os.PathLike[str], *, durable: bool = False) -> JsonLines:
+    """Return the output called `target`, to be opened by `async with`; `-` is standard output.
+
+    `durable`: what was written to a regular file survives a power cut as well as a killed process.
+    (Where a shell redirected standard output to a new file, its name is up to the shell.)
+    """
+    return JsonLines(target, durable=durable)
 
 
 class JsonLines:
     """A `Sink`, open for the length of an `async with` block.
 
-    Opening raises `ConfigurationError` when the file cannot be opened (`OutputBusyError`:
-    somebody else is writing to it) and `OutputError` when standard output is closed or
-    the disk is full. Leaving the block waits for the writes in progress; leaving it by an
-    exception or a cancellation aborts them.
+    Opening a named file cuts what a killed writer left: a line without its end, then rows
+    without their `call` record.
+
+    It raises `ConfigurationError` when the file cannot be opened or is no file of ours
+    (`OutputBusyError`: somebody else is writing to it), which leaves it untouched, and
+    `OutputError` when standard output is closed, the disk is full or an fsync failed.
+    Leaving the block waits for the writes in progress; leaving it by an exception or a
+    cancellation aborts them.
     """
 
-    __slots__ = ("_failure", "_outlet", "_target", "_thread")
+    __slots__ = ("_durable", "_failure", "_outlet", "_target", "_thread")
 
-    def __init__(self, target: str | os.PathLike[str]) -> None:
+    def __init__(self, target: str | os.PathLike[str], *, durable: bool = False) -> None:
         self._target = os.fspath(target)
+        self._durable = durable
         # None before and after the block.
         self._outlet: Outlet | None = None
         # One worker, so writes are in the order of the calls.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="wolkvox-output")
+        self._thread = _one_thread()
         # Set once, by the thread or by `abort`; never cleared.
         self._failure: OutputError | None = None
 
     async def __aenter__(self) -> Self:
-        self._outlet = standard_output() if self._target == STANDARD_OUTPUT else named_output(self._target)
+        opening = self._thread.submit(self._open)
+        try:
+            self._outlet = await asyncio.wrap_future(opening)
+        except BaseException:
+            # An opening that has begun is waited for, cancelled or not, so that nothing stays open.
+            self._thread.shutdown()
+            self._thread = _one_thread()  # it may be tried again
+            if not opening.cancelled() and opening.exception() is None:
+                opening.result().close()
+            raise
         return self
 
     async def __aexit__(
@@ -67,8 +87,29 @@ class JsonLines:
             self._thread.shutdown()
             outlet.close()
 
-    async def write(self, lines: bytes) -> None:
-        """Deliver whole lines; when it returns, the kernel has them.
+    @property
+    def is_stream(self) -> bool:
+        """Whether delivery ends with the write: a pipe, socket, terminal or device, not a regular file."""
+        return self._opened().is_stream
+
+    @property
+    def place(self) -> Place | None:
+        """Which file this is; None for streams, and for standard output wherever it goes."""
+        return self._opened().place
+
+    @property
+    def position(self) -> int | None:
+        """Where the file ended when it was opened or, since then, after the last write, in bytes.
+
+        None where `place` is: what a shell redirected is not ours to take up again.
+        """
+        return self._opened().position
+
+    async def write(self, lines: bytes) -> int | None:
+        """Deliver whole lines; when it returns, the kernel (if durable: the disk) has them.
+
+        Returns the new `position`. A file that was renamed, deleted or replaced meanwhile is
+        still the one written to; one that was truncated is appended to at its new end.
 
         Raises `OutputError` (`OutputClosedError`: the reader went away) when they cannot be
         delivered, and the same error for every later write. When cancelled, lines whose
@@ -77,7 +118,7 @@ class JsonLines:
         """
         outlet = self._opened()
         self._check()
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._deliver, outlet, lines)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._deliver, outlet, lines)
 
     def abort(self) -> None:
         """Give up a reader that stands still; later writes fail.
@@ -91,6 +132,11 @@ class JsonLines:
             self._failure = given_up(self._outlet.name)
             self._outlet.abort()
 
+    def _open(self) -> Outlet:
+        if self._target == STANDARD_OUTPUT:
+            return standard_output(durable=self._durable)
+        return named_output(self._target, durable=self._durable)
+
     def _opened(self) -> Outlet:
         if self._outlet is None:
             raise UsageError("the output is not open: use it inside its `async with` block")
@@ -100,13 +146,17 @@ class JsonLines:
         if self._failure is not None:
             raise self._failure.with_traceback(None)
 
-    def _deliver(self, outlet: Outlet, lines: bytes) -> None:
+    def _deliver(self, outlet: Outlet, lines: bytes) -> int | None:
         self._check()
         try:
-            outlet.write(lines)
+            return outlet.write(lines)
         except OutputError as failure:
             self._failure = failure
             raise
+
+
+def _one_thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="wolkvox-output")
 
 
 def _everything_before_is_done() -> None:
