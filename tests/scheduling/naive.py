@@ -6,17 +6,21 @@ values, so that answers can be compared: lanes are names.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from wolkvox_async.model import AttemptOutcome, Call, ErrorKind, Failed, Token
 from wolkvox_async.scheduling.decisions import Limits
-from wolkvox_async.scheduling.retry import Retry, RetryPolicy, Trials
+from wolkvox_async.scheduling.retry import Retry, RetryPolicy, ServerPolicy, Trials
+
+from . import samples
 
 CLOSING: Final = {ErrorKind.UNAUTHORIZED, ErrorKind.FORBIDDEN, ErrorKind.QUOTA}
 NEVER_HOLD: Final = {ErrorKind.UNKNOWN_API, ErrorKind.BAD_REQUEST, ErrorKind.TOO_LARGE, ErrorKind.MALFORMED}
-WAITS: Final = {ErrorKind.TOKEN_BUSY, ErrorKind.SERVER_DOWN, ErrorKind.MAINTENANCE}
+WAITS: Final = {ErrorKind.TOKEN_BUSY, ErrorKind.MAINTENANCE}
+SILENT: Final = {ErrorKind.TIMEOUT, ErrorKind.DISCONNECTED, ErrorKind.PROTOCOL, ErrorKind.STOPPING}
 
 
 class Leave(NamedTuple):
@@ -28,7 +32,7 @@ class Leave(NamedTuple):
 
 
 class End(NamedTuple):
-    """How a call ended; of a skipped one only why."""
+    """How a call ended; only why when that was not what an attempt ended with."""
 
     call: str
     lane: str
@@ -57,9 +61,12 @@ class Item:
 
     call: Call
     lane: str
+    added: float
     due: float
     tries: int
     faults: int
+    owes: bool = False
+    busy_since: float | None = None
     waits: int = 0
     waiting_since: float | None = None
     failure: Failed | None = None
@@ -72,9 +79,43 @@ class Item:
 
 
 @dataclass
+class Host:
+    """What is known of a server."""
+
+    in_a_row: int = 0
+    opened: float | None = None
+    probe_at: float = 0.0
+    probes: int = 0
+    prober: Token | None = None
+    firsts: int = 0
+    retries: int = 0
+
+    def learn(self, verdict: str, token: Token, policy: ServerPolicy, now: float, jitter: float) -> None:
+        """Note what the attempt of `token` says: up, down, or nothing."""
+        was_probe = self.prober == token
+        self.prober = None if was_probe else self.prober
+        if verdict == "up":
+            self.in_a_row, self.opened, self.probes, self.prober = 0, None, 0, None
+            return
+        self.in_a_row += verdict == "down"
+        if self.opened is None and self.in_a_row < policy.failures:
+            return
+        if self.opened is not None and not was_probe:
+            return
+        self.probes = 0 if self.opened is None else self.probes + 1
+        self.opened = now if self.opened is None else self.opened
+        full = min(policy.longest_pause, policy.first_pause * 2**self.probes)
+        self.probe_at = now + full * (1 + jitter) / 2
+
+    def has_retries(self, policy: ServerPolicy) -> bool:
+        return self.retries < policy.reserve + self.firsts // policy.calls_per_retry
+
+
+@dataclass
 class Line:
     """One token's calls, the first one being the next or the one in flight."""
 
+    token: Token
     items: list[Item] = field(default_factory=list)
     open_at: float = 0.0
     refusal: Failed | None = None
@@ -103,21 +144,25 @@ class Line:
 class NaiveScheduler:
     """What the real one must be indistinguishable from."""
 
-    def __init__(self, limits: Limits, retry: RetryPolicy, *, holds: bool) -> None:
+    def __init__(self, limits: Limits, retry: RetryPolicy, servers: ServerPolicy, *, holds: bool) -> None:
         self.limits: Final = limits
         self.retry: Final = retry
+        self.policy: Final = servers
         self.holds: Final = holds
         self.rooms: Final[dict[str, int]] = {}  # by lane
         self.lines: Final[dict[Token, Line]] = {}
         self.undelivered: Final[Counter[str]] = Counter()  # units of room, by lane
         self.closed: Final[set[str]] = set()
         self.held: Final[set[tuple[Token, str]]] = set()
+        self.calls: Final[dict[str, Call]] = {}
+        self.hosts: Final = defaultdict[str, Host](Host)
         self.places = 0
+        self.looked_at = 0.0
 
     # --- the questions that the real one is asked -----------------------------------
 
-    def add(self, call: Call, lane: str, now: float, attempts: int) -> End | None:
-        line = self.lines.setdefault(call.operation.token, Line())
+    def add(self, call: Call, lane: str, now: float, attempts: int, due: float | None) -> End | None:
+        line = self.lines.setdefault(call.operation.token, Line(call.operation.token))
         if lane in self.closed:
             return End(call.id, lane, ErrorKind.STOPPING, attempts)
         if line.refusal is not None and now < line.open_at:
@@ -125,32 +170,86 @@ class NaiveScheduler:
         line.refusal = None
         if (call.operation.token, lane) in self.held:
             return End(call.id, lane, ErrorKind.HELD, attempts)
-        line.items.append(Item(call, lane, now, attempts, attempts))
+        self.calls[call.id] = call
+        line.items.append(Item(call, lane, now, now if due is None else due, attempts, attempts))
         if len(line.items) == 1:
             self._stand(line, now, since=now)
         return None
 
     def take(self, now: float) -> Leave | None:
-        for line in self.lines.values():
-            line.looked_at = now
-        able = self.may_start()
+        self._look(now)
+        able = self.may_start(now)
         if not able or self.states()["IN_FLIGHT"] >= self.limits.max_in_flight:
             return None
-        return self._launch(min(able, key=lambda line: (line.ready_since, line.place)), now, 0)
+        line = min(able, key=lambda line: (line.ready_since, line.place))
+        host = self.hosts[line.server]
+        if host.opened is not None:
+            host.prober = line.token
+        return self._launch(line, now, 0)
 
     def done(self, token: Token, outcome: AttemptOutcome, now: float, jitter: float, open_at: float) -> Answer:
         line = self.lines[token]
-        item = line.items[0]
+        item, host = line.items[0], self.hosts[line.server]
         item.tries += 1
+        item.busy_since = None
+        host.firsts += item.tries == 1
+        line.refusal = line.refusal if now < line.open_at else None
         line.open_at = max(line.open_at, open_at, now + self.limits.token_gap)
-        delay = self._delay(item, outcome, now, jitter) if isinstance(outcome, Failed) else None
+        verdict = verdict_on(outcome)
+        outage = verdict == "down" and host.opened is not None
+        host.learn(verdict, token, self.policy, now, jitter)
+        delay = self._delay(line, outcome, now, jitter, outage=outage) if isinstance(outcome, Failed) else None
         if isinstance(outcome, Failed) and delay is not None:
             item.due = max(now + delay, line.open_at)
             return Answer(Again(outcome, item.due), (), self._follow(line, item, now))
         self.undelivered[item.lane] += 1
-        skipped = self._consequences(line, outcome) if isinstance(outcome, Failed) else ()
+        skipped = self._consequences(line, item, outcome, outage=outage) if isinstance(outcome, Failed) else ()
         line.items.remove(item)
         return Answer(item.ended(outcome), skipped, self._follow(line, item, now))
+
+    def postpone(self, token: Token, now: float, until: float, busy: bool) -> Answer | None:
+        line = self.lines[token]
+        item = self._not_made(line)
+        line.refusal = line.refusal if now < line.open_at else None
+        if item.lane in self.closed or line.refusal is not None:
+            why = ErrorKind.STOPPING if line.refusal is None or item.lane in self.closed else _held(line.refusal)
+            return self._end_unmade(line, item.failure or why, now)
+        over = False
+        if busy:
+            item.busy_since = now if item.busy_since is None else item.busy_since
+            over = item.busy_since + self.retry.patience <= now
+            until = min(until, (now if over else item.busy_since) + self.retry.patience)
+        line.open_at = max(line.open_at, until)
+        if over:
+            skipped = self._consequences(line, item, samples.failed(ErrorKind.TOKEN_BUSY))
+            return self._end_unmade(line, ErrorKind.TOKEN_BUSY, now, skipped)
+        self._stop_turn(line, now)
+        return None
+
+    def dismiss(self, token: Token, why: ErrorKind, now: float) -> Answer:
+        line = self.lines[token]
+        item = self._not_made(line)
+        return self._end_unmade(line, item.failure or why, now)
+
+    def close(self, token: Token, failure: Failed, now: float, until: float) -> list[End]:
+        line = self.lines.setdefault(token, Line(token))
+        line.open_at, line.refusal = max(line.open_at, until), failure
+        return [item.ended(item.failure or _held(failure)) for item in self._remove(line, None, now)]
+
+    def expired(self, now: float, tokens: Iterable[Token]) -> list[End]:
+        """End the calls of those tokens whose patience is over: who came to wait for it, only the real one knows."""
+        self._look(now)
+        return [end for token in tokens for end in self._lose_patience(self.lines[token], now)]
+
+    def patience_ends(self, token: Token) -> float:
+        """Return when patience ends for a token that waits for its server, or for a retry."""
+        line = self.lines[token]
+        host = self.hosts[line.server]
+        assert line.state == "READY"
+        if host.opened is not None:
+            return self.retry.patience + max(host.opened, line.items[0].added)
+        assert line.items[0].owes
+        return self.retry.patience + line.ready_since
 
     def charge(self, lane: str, units: int) -> None:
         self.undelivered[lane] += units
@@ -169,8 +268,18 @@ class NaiveScheduler:
         line = self.lines.get(call.operation.token)
         return line is not None and bool(self._remove(line, lane, now))
 
-    def next_ready_at(self) -> float | None:
-        return min((line.due for line in self.lines.values() if line.state == "WAITING"), default=None)
+    def next_ready_at(self, impatient: set[Token]) -> float | None:
+        due = [line.due for line in self.lines.values() if line.state == "WAITING"]
+        waited_for = {self.lines[token].server for token in impatient}
+        probes = [
+            host.probe_at
+            for name, host in self.hosts.items()
+            if host.opened is not None and not host.prober and host.probe_at > self.looked_at and name in waited_for
+        ]
+        return min([*due, *probes, *map(self.patience_ends, impatient)], default=None)
+
+    def down(self) -> dict[str, float]:
+        return {name: host.probe_at for name, host in self.hosts.items() if host.opened is not None}
 
     # --- what there is to see -------------------------------------------------------
 
@@ -180,7 +289,7 @@ class NaiveScheduler:
     def queued(self) -> int:
         return sum(len(line.items) for line in self.lines.values())
 
-    def may_start(self) -> list[Line]:
+    def may_start(self, now: float) -> list[Line]:
         """Return the tokens that are due and find room at their server and in their lane."""
         used = Counter(line.server for line in self.lines.values() if line.turn is not None)
         return [
@@ -188,8 +297,27 @@ class NaiveScheduler:
             for line in self.lines.values()
             if line.state == "READY"
             and used[line.server] < self.limits.per_server
-            and self._lane_has_room(line.items[0].lane)
+            and self._serves(line, now)
+            and self.lane_has_room(line.items[0].lane)
         ]
+
+    def cut_off(self) -> list[Line]:
+        """Return the tokens that are due, have room in their lane, and cannot reach their server or retry there."""
+        used = Counter(line.server for line in self.lines.values() if line.turn is not None)
+        return [
+            line
+            for line in self.lines.values()
+            if line.state == "READY"
+            and self.lane_has_room(line.items[0].lane)
+            and not self._serves(line, self.looked_at)
+            and (self.hosts[line.server].opened is not None or used[line.server] < self.limits.per_server)
+        ]
+
+    def _serves(self, line: Line, now: float) -> bool:
+        host = self.hosts[line.server]
+        if host.opened is not None:
+            return host.prober is None and now >= host.probe_at
+        return not line.items[0].owes or host.has_retries(self.policy)
 
     def waiting_after(self) -> Counter[ErrorKind]:
         heads = (line.items[0].failure for line in self.lines.values() if line.state == "WAITING")
@@ -202,49 +330,99 @@ class NaiveScheduler:
         line.place, line.looked_at = self.places, now
         line.ready_since = line.due if line.due > now else since
 
-    def _lane_has_room(self, lane: str) -> bool:
+    def lane_has_room(self, lane: str) -> bool:
         flying = sum(line.turn is not None and line.items[0].lane == lane for line in self.lines.values())
         return flying + self.undelivered[lane] < self.rooms[lane]
 
+    def _look(self, now: float) -> None:
+        self.looked_at = now
+        for line in self.lines.values():
+            line.looked_at = now
+
     def _launch(self, line: Line, began: float, attempts: int) -> Leave:
-        item = line.items[0]
+        item, host = line.items[0], self.hosts[line.server]
+        if host.prober == line.token:
+            item.owes = False
+        host.retries += item.owes
         line.turn = (began, attempts + 1)
         return Leave(item.call.id, item.lane, item.tries + 1)
+
+    def _not_made(self, line: Line) -> Item:
+        self.hosts[line.server].retries -= line.items[0].owes
+        return line.items[0]
+
+    def _end_unmade(self, line: Line, outcome: Failed | ErrorKind, now: float, skipped: tuple[End, ...] = ()) -> Answer:
+        item = line.items.pop(0)
+        return Answer(item.ended(outcome), skipped, self._follow(line, item, now))
 
     def _follow(self, line: Line, last: Item, now: float) -> Leave | None:
         assert line.turn is not None
         (began, attempts), line.turn = line.turn, None
-        if not line.items:
-            return None
-        in_time = attempts < self.limits.turn_calls and now - began < self.limits.turn_seconds
-        same_server = line.server == last.call.operation.server
-        if in_time and same_server and line.due <= now and self._lane_has_room(line.items[0].lane):
-            return self._launch(line, began, attempts)
-        self._stand(line, now, since=now)
+        server = last.call.operation.server
+        if line.items and line.server == server and line.due <= now:
+            host = self.hosts[server]
+            in_time = attempts < self.limits.turn_calls and now - began < self.limits.turn_seconds
+            served = host.prober == line.token or (host.opened is None and self._serves(line, now))
+            if in_time and served and self.lane_has_room(line.items[0].lane):
+                return self._launch(line, began, attempts)
+        self._stop_turn(line, now, server)
         return None
 
-    def _delay(self, item: Item, failure: Failed, now: float, jitter: float) -> float | None:
+    def _stop_turn(self, line: Line, now: float, server: str = "") -> None:
+        host = self.hosts[server or line.server]
+        host.prober = None if host.prober == line.token else host.prober
+        line.turn = None
+        if line.items:
+            self._stand(line, now, since=now)
+
+    def _delay(self, line: Line, failure: Failed, now: float, jitter: float, *, outage: bool) -> float | None:
+        item = line.items[0]
         item.failure = failure
+        item.owes = not outage and failure.error.kind not in WAITS
+        item.faults += item.owes
+        if item.lane in self.closed or line.refusal is not None:
+            return None
+        if outage:
+            left = self.retry.patience + max(self.hosts[line.server].opened or 0.0, item.added) - now
+            asked = failure.retry_after or 0.0
+            return asked if failure.error.retryable and left > 0 and asked <= left else None
         if failure.error.kind in WAITS:
             item.waits += 1
             item.waiting_since = now if item.waiting_since is None else item.waiting_since
-        else:
-            item.faults += 1
         decision = self.retry.decide(failure, item.trials(now), jitter=jitter)
-        return decision.delay if isinstance(decision, Retry) and item.lane not in self.closed else None
+        return decision.delay if isinstance(decision, Retry) else None
 
-    def _consequences(self, line: Line, failure: Failed) -> tuple[End, ...]:
-        kind, (first, *others) = failure.error.kind, line.items
+    def _consequences(self, line: Line, first: Item, failure: Failed, *, outage: bool = False) -> tuple[End, ...]:
+        kind, others = failure.error.kind, [item for item in line.items if item is not first]
         if kind in CLOSING:
             line.refusal = failure
             skipped = others
-        elif self.holds and kind not in NEVER_HOLD:
-            self.held.add((first.call.operation.token, first.lane))
+        elif self.holds and kind not in NEVER_HOLD and not outage:
+            self.held.add((line.token, first.lane))
             skipped = [item for item in others if item.lane == first.lane]
         else:
             skipped = []
         line.items = [item for item in line.items if item not in skipped]
         return tuple(item.ended(_held(failure)) for item in skipped)
+
+    def _lose_patience(self, line: Line, now: float) -> list[End]:
+        assert self.patience_ends(line.token) <= now, "nobody ends before that"
+        item, host, since = line.items[0], self.hosts[line.server], min(line.ready_since, now)
+        if host.opened is None:
+            assert item.failure is not None
+            ends = [item.ended(item.failure), *self._consequences(line, item, item.failure)]
+            line.items.remove(item)
+        else:
+            ends, server = [], line.server
+            while line.items and line.server == server:
+                item = line.items[0]
+                if max(host.opened, item.added) + self.retry.patience > now:
+                    break
+                ends.append(item.ended(item.failure or ErrorKind.SERVER_DOWN))
+                line.items.remove(item)
+        if line.items:
+            self._stand(line, now, since=since)
+        return ends
 
     def _remove(self, line: Line, lane: str | None, now: float) -> list[Item]:
         head = line.items[0] if line.items else None
@@ -259,3 +437,12 @@ class NaiveScheduler:
 
 def _held(failure: Failed) -> ErrorKind:
     return ErrorKind.QUOTA if failure.error.kind is ErrorKind.QUOTA else ErrorKind.HELD
+
+
+def verdict_on(outcome: AttemptOutcome) -> str:
+    if isinstance(outcome, Failed):
+        if outcome.error.kind is ErrorKind.CONNECT or outcome.status in {502, 503, 504}:
+            return "down"
+        if outcome.status is None and outcome.error.kind in SILENT:
+            return "nothing"
+    return "up"

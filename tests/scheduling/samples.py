@@ -9,11 +9,14 @@ from wolkvox_async.model import Call, Empty, ErrorKind, Failed, Ok, Operation, T
 from wolkvox_async.scheduling.queues import Budget, Lane
 
 OK: Final = Ok(rows=[{}], status=200, code=200, msg="")
+MADE_UP: Final = "made up"  # what every failure of an attempt says here
 EMPTY: Final = Empty(status=200, code=200, msg="")
 
 # What an attempt can end with; the others say why a call was not made.
 ATTEMPT_KINDS: Final = tuple(
-    kind for kind in ErrorKind if kind not in (ErrorKind.HELD, ErrorKind.NOT_DUE, ErrorKind.STOPPING)
+    kind
+    for kind in ErrorKind
+    if kind not in (ErrorKind.HELD, ErrorKind.NOT_DUE, ErrorKind.STOPPING, ErrorKind.SERVER_DOWN)
 )
 
 
@@ -27,5 +30,5 @@ def lane(room: int = 1_000_000) -> Lane:
     return Lane(Budget(room))
 
 
-def failed(kind: ErrorKind, retry_after: float | None = None) -> Failed:
-    return Failed(error(kind, "made up"), retry_after=retry_after)
+def failed(kind: ErrorKind, retry_after: float | None = None, *, status: int | None = None) -> Failed:
+    return Failed(error(kind, MADE_UP), status, retry_after=retry_after)

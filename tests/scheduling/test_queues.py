@@ -17,7 +17,7 @@ dues = st.sampled_from([0.0, 1.0, 2.0, 3.0])
 
 def queue_of(*entries: tuple[str, Lane], state: State = State.READY) -> SerialQueue:
     queue = SerialQueue()
-    queue.entries = [Entry(call(name), its_lane, ready_at=0.0) for name, its_lane in entries]
+    queue.entries = [Entry(call(name), its_lane, added=0.0, ready_at=0.0) for name, its_lane in entries]
     queue.state = state
     return queue
 

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
-from wolkvox_async.model import Call, Token
+from wolkvox_async.model import AttemptOutcome, Call, Failed, Token
 from wolkvox_async.scheduling.decisions import Limits
+from wolkvox_async.scheduling.retry import ServerPolicy
 
-from .naive import Again, Answer, Leave
+from .naive import WAITS, Again, Answer, Leave, verdict_on
+
+
+@dataclass
+class Sighting:
+    """A server, as far as it shows in how attempts end."""
+
+    in_a_row: int = 0
+    down: bool = False
+    pause: float = 0.0
+    silent_until: float = 0.0
+    prober: Token | None = None
+    first_attempts: int = 0
+    retries: int = 0
 
 
 class Witness:
     """Asserts the promises at each thing that it is told."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, servers: ServerPolicy) -> None:
         self.limits: Final = limits
+        self.policy: Final = servers
         self.rooms: Final[dict[str, int]] = {}  # by lane
         self.flying: Final[dict[Token, str]] = {}
         self._calls: Final[dict[str, Call]] = {}
@@ -25,10 +41,14 @@ class Witness:
         self._attempts: Final[Counter[str]] = Counter()
         self._ready_at: Final[dict[str, float]] = {}  # of calls that are tried again
         self._open_at: Final[dict[Token, float]] = {}
+        self._not_before: Final[dict[str, float]] = {}  # calls that are not due
+        self._owing: Final[set[str]] = set()  # calls whose last attempt was a fault
+        self._seen: Final = defaultdict[str, Sighting](Sighting)
         self._turns: Final[dict[Token, tuple[float, int, str]]] = {}  # began, attempts, server
 
-    def added(self, call: Call, attempts: int) -> None:
+    def added(self, call: Call, attempts: int, due: float | None) -> None:
         self._calls[call.id] = call
+        self._not_before[call.id] = due or 0.0
         self._attempts[call.id] = attempts
         self._unsettled.setdefault(call.operation.token, []).append(call.id)
 
@@ -47,17 +67,60 @@ class Witness:
         assert self._unsettled[token][0] == leave.call, "first in, first out, and a retry keeps its place"
         assert now >= self._open_at.get(token, 0.0), "nothing is sent with a closed token"
         assert now >= self._ready_at.get(leave.call, 0.0), "no retry comes too early"
+        assert now >= self._not_before[leave.call], "nothing is sent before it is due"
         self._attempts[leave.call] += 1
         assert leave.number == self._attempts[leave.call], "attempts are numbered"
         self.flying[token] = leave.call
         self._used[leave.lane] += 1
         assert self._used[leave.lane] <= self.rooms[leave.lane], "a lane is not overfilled"
         self._turn_goes_on(token, self._calls[leave.call].operation.server, now)
+        self._server_is_spared(leave.call, token, now)
+
+    def told(self, token: Token, outcome: AttemptOutcome, now: float) -> None:
+        """Note what an attempt says about its server; before `came_back`."""
+        name = self.flying[token]
+        seen = self._seen[self._calls[name].operation.server]
+        seen.first_attempts += self._attempts[name] == 1
+        was_probe = seen.prober == token
+        seen.prober = None if was_probe else seen.prober
+        verdict = verdict_on(outcome)
+        waits = seen.down and verdict == "down"
+        self._owing.discard(name)
+        if verdict == "up":
+            seen.in_a_row, seen.down, seen.prober = 0, False, None
+        else:
+            seen.in_a_row += verdict == "down"
+            opens = not seen.down and seen.in_a_row >= self.policy.failures
+            if opens or was_probe:
+                seen.pause = self.policy.first_pause if opens else min(2 * seen.pause, self.policy.longest_pause)
+                seen.down, seen.silent_until = seen.down or opens, now + seen.pause / 2
+        if isinstance(outcome, Failed) and not waits and outcome.error.kind not in WAITS:
+            self._owing.add(name)
+
+    def called_off(self, token: Token, lane: str, open_at: float) -> str:
+        """Note that the attempt in flight is not made after all; its token waits until `open_at`."""
+        name = self.flying.pop(token)
+        seen = self._seen[self._calls[name].operation.server]
+        seen.prober = None if seen.prober == token else seen.prober
+        seen.retries -= name in self._owing
+        self._attempts[name] -= 1
+        self._used[lane] -= 1
+        self.closed(token, open_at)
+        return name
+
+    def closed(self, token: Token, open_at: float) -> None:
+        self._open_at[token] = max(open_at, self._open_at.get(token, 0.0))
+
+    def ended_unmade(self, answer: Answer, name: str) -> None:
+        """Note that a call ended together with its attempt that was not made."""
+        assert not isinstance(answer.call, Again)
+        assert (answer.call.call, answer.call.attempts) == (name, self._attempts[name])
+        self.settled([name, *(each.call for each in answer.skipped)])
 
     def came_back(self, answer: Answer, token: Token, open_at: float) -> None:
         """Note what the end of an attempt led to; the token is closed until `open_at`."""
         name = self.flying.pop(token)
-        self._open_at[token] = max(open_at, self._open_at.get(token, 0.0))
+        self.closed(token, open_at)
         if isinstance(answer.call, Again):
             assert answer.skipped == ()
             assert answer.call.ready_at >= self._open_at[token], "it waits for the later of the two"
@@ -94,3 +157,15 @@ class Witness:
         assert attempts < self.limits.turn_calls
         assert attempts == 0 or now - began < self.limits.turn_seconds
         self._turns[token] = (began, attempts + 1, server)
+
+    def _server_is_spared(self, name: str, token: Token, now: float) -> None:
+        seen = self._seen[self._calls[name].operation.server]
+        if seen.down:
+            assert seen.prober is None, "one probe at a time"
+            assert now >= seen.silent_until, "no probe comes too early"
+            seen.prober = token
+            self._owing.discard(name)
+        elif name in self._owing:
+            seen.retries += 1
+            most = self.policy.reserve + seen.first_attempts // self.policy.calls_per_retry
+            assert seen.retries <= most, "retries draw on a budget"

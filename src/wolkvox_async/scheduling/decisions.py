@@ -45,7 +45,11 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The attempt's call ended, and with it those in `skipped`; `following` is next in the turn."""
+    """The attempt's call ended, and with it those in `skipped`; `following` is next in the turn.
+
+    A call whose attempt was made takes up room of its lane until it is released; one that
+    ended without it (`postpone`, `dismiss`) and those in `skipped` take up none.
+    """
 
     ended: Ended
     skipped: tuple[Ended, ...]
@@ -66,7 +70,8 @@ class Snapshot:
     """What there is to see.
 
     Tokens by state, calls not settled yet (those in flight included), attempts in flight,
-    waiting tokens by the failure that they wait after, attempts in flight by server.
+    waiting tokens by the failure that they wait after, attempts in flight by server, and
+    for servers that are down the time of their next probe.
     """
 
     tokens: Mapping[State, int]
@@ -74,3 +79,4 @@ class Snapshot:
     in_flight: int
     waiting_after: Mapping[ErrorKind, int]
     servers: Mapping[str, int]
+    down: Mapping[str, float]

@@ -1,10 +1,10 @@
 """The parts that the scheduler is made of.
 
-`SerialQueue` holds one token's calls in order, `ReadyHeap` orders queues by (due time,
+`SerialQueue` holds one token's calls in order, `ReadyHeap` orders queues by (time,
 sequence), `Budget` counts what is in use against a limit and keeps the queues that
 found it used up. None of them decides anything.
 
-A queue stands in at most one heap. Heaps are not searched: an entry whose stamp is no
+A queue stands in at most one of the heaps that it may start from. Heaps are not searched: an entry whose stamp is no
 longer its queue's is stale, and skipped when it comes up.
 """
 
@@ -29,7 +29,7 @@ class State(IntEnum):
     IDLE = 0  # nothing to do
     WAITING = 1  # for its time
     READY = 2  # for a slot
-    PARKED = 3  # behind a budget
+    PARKED = 3  # behind a budget: its server's, its lane's, or its server's retries
     IN_FLIGHT = 4  # in its turn
 
 
@@ -48,10 +48,10 @@ class Entry:
 
     call: Call
     lane: Lane
+    added: float
     ready_at: float
     attempts: int = 0
     trials: Trials = UNTRIED
-    failure: Failed | None = None  # the last one
 
 
 class SerialQueue:
@@ -62,10 +62,10 @@ class SerialQueue:
         "due",
         "entries",
         "open_at",
+        "parked_at",
         "stamp",
         "state",
         "turn_calls",
-        "turn_server",
         "turn_started",
     )
 
@@ -76,9 +76,9 @@ class SerialQueue:
         self.stamp = 0  # the only heap entry that counts
         self.open_at = 0.0  # before this nothing is sent with the token
         self.closed_by: Failed | None = None  # the refusal; until open_at calls are skipped, not kept
+        self.parked_at: Budget | None = None  # valid while parked
         self.turn_calls = 0  # attempts of the turn so far
         self.turn_started = 0.0
-        self.turn_server = ""
 
     @property
     def head(self) -> Entry:
@@ -88,6 +88,11 @@ class SerialQueue:
     def head_due(self) -> float:
         """When the next call may be sent, as far as the token itself is concerned."""
         return max(self.open_at, self.head.ready_at)
+
+    def reopen(self, now: float) -> None:
+        """Forget a refusal whose time is over."""
+        if now >= self.open_at:
+            self.closed_by = None
 
     def take_out(self, lane: Lane | None) -> list[Entry]:
         """Remove and return what is not in flight and belongs to `lane` (None: to any)."""
@@ -101,7 +106,7 @@ class SerialQueue:
 
 
 class ReadyHeap:
-    """Queues by (due time, sequence); stale entries are skipped, and swept as the heap grows."""
+    """Queues by (time, sequence); stale entries are skipped, and swept as the heap grows."""
 
     __slots__ = ("_heap", "_sweep_at")
 
@@ -109,9 +114,9 @@ class ReadyHeap:
         self._heap: list[tuple[float, int, SerialQueue]] = []
         self._sweep_at = _FIRST_SWEEP
 
-    def push(self, queue: SerialQueue) -> None:
-        """Put `queue` where its due time and stamp belong."""
-        heappush(self._heap, (queue.due, queue.stamp, queue))
+    def push(self, queue: SerialQueue, at: float | None = None) -> None:
+        """Put `queue` where its due time (or the time `at`) and its stamp belong."""
+        heappush(self._heap, (queue.due if at is None else at, queue.stamp, queue))
         if len(self._heap) > self._sweep_at:
             self._sweep()
 
@@ -127,6 +132,10 @@ class ReadyHeap:
                 return queue
             heappop(self._heap)
         return None
+
+    def __bool__(self) -> bool:
+        """Tell whether there may be a queue: there certainly is none when this is false."""
+        return bool(self._heap)
 
     def __iter__(self) -> Iterator[SerialQueue]:
         """Go over the queues in no order."""

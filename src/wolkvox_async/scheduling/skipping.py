@@ -1,4 +1,4 @@
-"""Why a call is not made: its lane was stopped, its token refused, or an earlier call of it failed."""
+"""Why a call is not made: something was stopped, refused, busy or down, or an earlier call failed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ from .queues import Lane, SerialQueue
 
 STOPPING: Final = Skipped(error(ErrorKind.STOPPING, "the run was stopped before this call was made"))
 
+BUSY: Final = Failed(
+    error(
+        ErrorKind.TOKEN_BUSY,
+        "another process of this machine uses this token, and --patience is over: let it finish, then call again",
+    )
+)
+
 # These failures are the call's own; they say nothing about the token's next one.
 NEVER_HOLD: Final = frozenset({ErrorKind.UNKNOWN_API, ErrorKind.BAD_REQUEST, ErrorKind.TOO_LARGE, ErrorKind.MALFORMED})
 
@@ -19,9 +26,9 @@ def refusal(call: Call, lane: Lane, queue: SerialQueue, *, now: float) -> Skippe
     """Say why `call` cannot be queued, if it cannot; a token whose time is over is open again."""
     if lane.closed:
         return STOPPING
-    if queue.closed_by is not None and now < queue.open_at:
+    queue.reopen(now)
+    if queue.closed_by is not None:
         return held_by(queue.closed_by)
-    queue.closed_by = None
     failure = lane.held.get(call.operation.token)
     return None if failure is None else held_by(failure)
 
@@ -31,3 +38,13 @@ def held_by(failure: Failed) -> Skipped:
     if failure.error.kind is ErrorKind.QUOTA:
         return Skipped(error(ErrorKind.QUOTA, "not called: the token's daily quota is used up"))
     return Skipped(error(ErrorKind.HELD, f"not called: an earlier call of this token failed ({failure.error.kind})"))
+
+
+def unreachable(server: str, seconds: float) -> Failed:
+    """Say that the call was never sent because its server has been down for so many seconds."""
+    return Failed(
+        error(
+            ErrorKind.SERVER_DOWN,
+            f"never sent: server {server} has been down for {seconds:.0f} s, and --patience is over: call again later",
+        )
+    )
