@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from io import BytesIO
+from itertools import accumulate
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -23,8 +25,9 @@ except ImportError:
 
 PIECE: Final = 65_536
 
-# Each part costs a copy of all that follows it, so very many would stop the event loop.
+# Each part costs a decoder, so very many would stop the event loop.
 _MOST_PARTS: Final = 100
+_TOO_SHORT: Final = "the compressed body ends too early"
 _TOO_MANY_PARTS: Final = f"the compressed body has more than {_MOST_PARTS} parts"
 
 # RFC 9659: a zstd body on the web needs no more than 8 MiB of history; others ask for gigabytes.
@@ -37,66 +40,94 @@ class BodyError(Exception):
     """The body is not what its `Content-Encoding` says; the text is for people."""
 
 
-def _plain(raw: bytes) -> Pieces:
-    yield raw
+class _Raw:
+    """A body as it came, handed out in slices, because codecs copy what they do not use up."""
+
+    __slots__ = ("_at", "_view")
+
+    def __init__(self, body: bytes) -> None:
+        self._view: Final = memoryview(body)
+        self._at = 0
+
+    def __bool__(self) -> bool:
+        return self._at < len(self._view)
+
+    def peek(self, size: int) -> bytes:
+        return bytes(self._view[self._at : self._at + size])
+
+    def slice(self) -> memoryview:
+        """Return the next slice; at the end an empty one."""
+        taken = self._view[self._at : self._at + PIECE]
+        self._at += len(taken)
+        return taken
+
+    def put_back(self, unused: bytes) -> None:
+        """Say that the end of the last slice was not used."""
+        self._at -= len(unused)
 
 
-def _gzip(raw: bytes) -> Pieces:
+def _plain(raw: _Raw) -> Pieces:
+    while raw:
+        yield raw.slice().tobytes()
+
+
+def _gzip(raw: _Raw) -> Pieces:
     for _ in range(_MOST_PARTS):
         if not raw:
             return
-        inflater = zlib.decompressobj(wbits=31)
-        yield from _inflate(inflater, raw)
-        raw = inflater.unused_data
+        yield from _inflate(zlib.decompressobj(wbits=31), raw)
     if raw:
         raise BodyError(_TOO_MANY_PARTS)
 
 
-def _deflate(raw: bytes) -> Pieces:
+def _deflate(raw: _Raw) -> Pieces:
     # Servers send either the zlib format that the standard asks for or a bare stream.
-    is_zlib = len(raw) > 1 and raw[0] & 0x0F == 8 and (raw[0] << 8 | raw[1]) % 31 == 0
-    inflater = zlib.decompressobj(wbits=15 if is_zlib else -15)
-    yield from _inflate(inflater, raw)
-    if inflater.unused_data:
+    begin = raw.peek(2)
+    is_zlib = len(begin) > 1 and begin[0] & 0x0F == 8 and (begin[0] << 8 | begin[1]) % 31 == 0
+    yield from _inflate(zlib.decompressobj(wbits=15 if is_zlib else -15), raw)
+    if raw:
         raise BodyError("bytes follow the compressed body")
 
 
-def _inflate(inflater: Any, raw: bytes) -> Pieces:
+def _inflate(inflater: Any, raw: _Raw) -> Pieces:
     while not inflater.eof:
-        piece = inflater.decompress(raw, PIECE)
-        raw = inflater.unconsumed_tail
-        if not piece and not raw and not inflater.eof:
-            raise BodyError("the compressed body ends too early")
+        data = inflater.unconsumed_tail or raw.slice()
+        piece = inflater.decompress(data, PIECE)
+        if not piece and not data and not inflater.eof:
+            raise BodyError(_TOO_SHORT)
         yield piece
+    raw.put_back(inflater.unused_data)
 
 
-def _zstd(raw: bytes) -> Pieces:
+def _zstd(raw: _Raw) -> Pieces:
     for _ in range(_MOST_PARTS):
         if not raw:
             return
         decoder = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG})
         while not decoder.eof:
-            piece = decoder.decompress(raw, PIECE)
-            raw = b""
-            if not piece and not decoder.eof and decoder.needs_input:
-                raise BodyError("the compressed body ends too early")
-            yield piece
-        raw = decoder.unused_data
+            if decoder.needs_input and not raw:
+                raise BodyError(_TOO_SHORT)
+            yield decoder.decompress(raw.slice() if decoder.needs_input else b"", PIECE)
+        raw.put_back(decoder.unused_data)
     if raw:
         raise BodyError(_TOO_MANY_PARTS)
 
 
-def _brotli(raw: bytes) -> Pieces:
+def _brotli(raw: _Raw) -> Pieces:
     decoder = brotli.Decompressor()
     while not decoder.is_finished():
-        piece = decoder.process(raw, output_buffer_limit=PIECE)
-        raw = b""
-        if not piece and not decoder.is_finished():
-            raise BodyError("the compressed body ends too early")
+        accepts = decoder.can_accept_more_data()
+        data = raw.slice() if accepts else b""
+        piece = decoder.process(data, output_buffer_limit=PIECE)
+        is_stuck = not piece and not data and (accepts or not decoder.can_accept_more_data())
+        if is_stuck and not decoder.is_finished():
+            raise BodyError(_TOO_SHORT)
         yield piece
+    if raw:
+        raise BodyError("bytes follow the compressed body")
 
 
-_ALWAYS: Final[Mapping[str, Callable[[bytes], Pieces]]] = {
+_ALWAYS: Final[Mapping[str, Callable[[_Raw], Pieces]]] = {
     "": _plain,
     "identity": _plain,
     "gzip": _gzip,
@@ -120,10 +151,33 @@ def pieces(raw: bytes, encoding: str) -> Pieces:
     if decoder is None:
         raise BodyError(f"the answer's content encoding {name[:20]!r} was not asked for")
     try:
-        yield from decoder(raw)
+        yield from decoder(_Raw(raw))
     except _CODEC_ERRORS:
         damaged = True
     else:
         damaged = False
     if damaged:
         raise BodyError(f"the body is not valid {name}")
+
+
+def fits(raw: bytes, encoding: str, *, most: int) -> bool:
+    """Tell whether the decoded body has at most `most` bytes, keeping none of it. Raises `BodyError`."""
+    if _is_plain(encoding):
+        return len(raw) <= most
+    return all(size <= most for size in accumulate(map(len, pieces(raw, encoding))))
+
+
+def decoded(raw: bytes, encoding: str, *, most: int) -> bytes | None:
+    """Return the decoded body; None when it is larger than `most` bytes. Raises `BodyError`."""
+    if _is_plain(encoding):
+        return raw if len(raw) <= most else None
+    whole = BytesIO()  # gives away what it has collected without a copy
+    for piece in pieces(raw, encoding):
+        if whole.tell() + len(piece) > most:
+            return None
+        whole.write(piece)
+    return whole.getvalue()
+
+
+def _is_plain(encoding: str) -> bool:
+    return _DECODERS.get(encoding.strip().lower()) is _plain

@@ -115,3 +115,9 @@ def too_large(limit: int, *, unanswered_since: float | None) -> Breakdown:
     """Say that the body is larger than may be kept."""
     message = f"the answer is larger than {limit} bytes: raise --max-body if that is expected"
     return Breakdown(ErrorKind.TOO_LARGE, message, unanswered_since)
+
+
+def too_slow(*, sent_at: float | None) -> Breakdown:
+    """Say that the attempt was given up before its time, because others waited for the room it took up."""
+    message = "the answer stopped, or came too slowly, while others waited for the room that it took up"
+    return Breakdown(ErrorKind.TIMEOUT, message, sent_at)

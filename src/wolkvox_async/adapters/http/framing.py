@@ -35,12 +35,24 @@ class FramingError(Exception):
 class AnswerReader:
     """Reads exactly one answer, and knows whether bytes came that do not belong to it."""
 
-    __slots__ = ("_before", "_head", "_left", "_payload", "_tail", "complete", "length", "message", "surplus")
+    __slots__ = (
+        "_before",
+        "_head",
+        "_left",
+        "_payload",
+        "_tail",
+        "complete",
+        "head_size",
+        "length",
+        "message",
+        "surplus",
+    )
 
     def __init__(self) -> None:
         self.message: RawResponseMessage | None = None
         self.complete = False
         self.surplus = False
+        self.head_size = 0  # bytes, once the head is whole
         self.length: int | None = None  # of the body, where the head tells it
         self._before = 0  # bytes of what came before the head
         self._head = b""  # what there is of the head
@@ -92,7 +104,7 @@ class AnswerReader:
             self._before += len(head)
             self.surplus = True  # nobody asked for an interim answer
             return
-        self.message, self._payload = message, payload
+        self.message, self._payload, self.head_size = message, payload, len(head)
         self.length = self._left = _told_length(message)
 
     def _of_the_body(self, parser: HttpResponseParser, data: bytes) -> bytes:

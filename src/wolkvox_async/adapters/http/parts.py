@@ -73,3 +73,26 @@ class Opener:
                 proxy_auth=aiohttp.BasicAuth.from_url(self._proxy, encoding="utf-8") if self._proxy else None,
             )
         return request
+
+
+def hold_back(transport: asyncio.Transport) -> None:
+    """Stop reading a transport that was paused, its socket too; call it when nothing is being read.
+
+    A TLS transport that is paused goes on reading its socket until it has half a MiB, and
+    uvloop's forgets all of that when the end of the stream is among it.
+    """
+    if not transport.is_closing():
+        _limit_tls_buffer(transport, 0)
+
+
+def let_flow(transport: asyncio.Transport) -> None:
+    """Read again; what TLS has not decrypted yet comes before the socket is read any further."""
+    _limit_tls_buffer(transport, 1)
+    transport.resume_reading()
+
+
+def _limit_tls_buffer(transport: asyncio.Transport, size: int) -> None:
+    # Only transports over TLS have this; what it says is obeyed at once.
+    limit: Any = getattr(transport, "set_read_buffer_limits", None)
+    if limit is not None:
+        limit(size)

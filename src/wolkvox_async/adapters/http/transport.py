@@ -19,7 +19,8 @@ from wolkvox_async.model import Answer, Breakdown, Call, ErrorKind, Operation, T
 from . import bodies, faults
 from .parts import Opener
 from .requests import Address, address, request_head
-from .wire import BIG, RawAnswer, Wire
+from .room import BIG, Room
+from .wire import RawAnswer, Wire
 
 _CLOSING_ROUNDS: Final = 100
 
@@ -46,7 +47,7 @@ class HttpTransport:
         tls = _tls_context(settings.ca_file) if settings.base_url.lower().startswith("https:") else None
         self._opener: Final = Opener(connector=connector, tls=tls, proxy=settings.proxy)
         self._addresses: Final[dict[str, Address]] = {}  # one per server
-        self._big_bodies: Final = asyncio.Lock()
+        self._room: Final = Room()
         self._wires: Final[set[Wire]] = set()
 
     def turn(self, operation: Operation) -> HttpTurn:
@@ -71,7 +72,7 @@ class HttpTransport:
             return faults.connect_timeout(min(settings.connect_timeout, settings.timeout), proxied=proxied)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return faults.connect_fault(error, proxied=proxied)
-        wire = Wire(opened, big_bodies=self._big_bodies, max_body=settings.max_body, timeout=settings.timeout)
+        wire = Wire(opened, room=self._room, max_body=settings.max_body, timeout=settings.timeout)
         self._wires.add(wire)
         wire.gone.add_done_callback(lambda _: self._wires.discard(wire))
         return wire, opened.proxy_lines
@@ -107,7 +108,7 @@ class HttpTurn:
     def distrust(self) -> None:
         """Close the connection, if there is one."""
         if self._wire is not None:
-            self._wire.let_go()
+            self._wire.holding.let_go()
             self._wire.abort()
             self._wire = None
 
@@ -118,8 +119,10 @@ class HttpTurn:
         except BaseException:  # cancelled, nearly always
             self.distrust()
             raise
-        if isinstance(met, Breakdown) and self._wire is not None:
-            self._wire.let_go()
+        if self._wire is not None and isinstance(met, Breakdown):
+            self._wire.holding.let_go()
+        elif self._wire is not None:
+            self._wire.holding.leave_pool()  # whoever gets the answer parses it before anything else is read
         return met
 
     async def _attempt(self, call: Call) -> Answer | Breakdown:
@@ -140,7 +143,7 @@ class HttpTurn:
 
     async def _wire_for(self, deadline: float) -> Wire | Breakdown:
         if self._wire is not None:
-            self._wire.let_go()
+            self._wire.holding.let_go()
             if await self._wire.is_quiet():
                 return self._wire
             self._wire = None
@@ -155,23 +158,20 @@ class HttpTurn:
         return wire.why_unusable()
 
     async def _decoded(self, raw: RawAnswer, wire: Wire, token: Token) -> Answer | Breakdown:
-        parts: list[bytes] = []
-        size = 0
+        encoding, most = _shown(raw.encoding, token), self._transport.settings.max_body
         try:
-            for piece in bodies.pieces(raw.body, _shown(raw.encoding, token)):
-                parts.append(piece)
-                size += len(piece)
-                if size > self._transport.settings.max_body:
-                    breakdown = faults.too_large(self._transport.settings.max_body, unanswered_since=None)
-                    return replace(breakdown, status=raw.status)
-                if size > BIG:
-                    await wire.hold_big()
+            body = None if wire.holding.is_big else bodies.decoded(raw.body, encoding, most=min(most, BIG))
+            if body is None and bodies.fits(raw.body, encoding, most=most):
+                await wire.holding.hold_big()
+                body = bodies.decoded(raw.body, encoding, most=most)
         except bodies.BodyError as error:
             return Breakdown(ErrorKind.MALFORMED, str(error), None, raw.status)
-        body = token.redact(b"".join(parts))
+        if body is None:
+            return replace(faults.too_large(most, unanswered_since=None), status=raw.status)
+        body = token.redact(body)
         pause = None if raw.retry_after is None else _shown(raw.retry_after, token)
         location = None if raw.location is None else _shown(raw.location, token)
-        return Answer(raw.status, body, pause, location, raw.kept)
+        return Answer(raw.status, body, pause, location, raw.kept, raw.sent_at)
 
 
 def _shown(header: str, token: Token) -> str:

@@ -5,8 +5,9 @@ answer is believed when it was read whole; whatever else arrives (bytes before a
 question, bytes behind an answer, a close that was not announced) makes the connection
 unusable, because from then on answers could belong to other questions.
 
-Bodies beyond `BIG` are read one at a time over all connections (the lock `big_bodies`),
-and an attempt's deadline stands still while it waits for that.
+How much of an answer may be in memory, and when it is not read on, is up to `room`.
+While an answer waits for its part of the pool the attempt's deadline goes on; while it
+waits for the lane, which may be long for no fault of its server's, it stands still.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from wolkvox_async.model import Breakdown
 
 from . import faults
 from .framing import AnswerReader, FramingError, answer_parser
-from .parts import Opened
+from .holding import BIG_ROOM, Holding
+from .parts import Opened, hold_back, let_flow
 from .requests import RequestHead
-
-BIG: Final = 1_048_576
+from .room import SMALL, Room
 
 # Rounds of the event loop until a protocol knows what the kernel has: one to poll, one to
 # deliver, two more until a transport that broke has told the TLS layer and that has told us.
@@ -40,33 +41,36 @@ class RawAnswer:
     location: str | None
     body: bytes
     kept: bool  # the connection had answered before
+    sent_at: float  # when the last request byte left, in monotonic seconds
 
 
 @dataclass(frozen=True, slots=True)
 class _Grown:
-    """The body outgrew `BIG`: reading is paused until it is this one's turn."""
+    """The answer outgrew the room it has: reading is paused until it gets more."""
 
 
-class Wire(asyncio.Protocol):
+class Wire(asyncio.BufferedProtocol):
     """A connection in its token's turn."""
 
-    def __init__(self, opened: Opened, *, big_bodies: asyncio.Lock, max_body: int, timeout: float) -> None:
-        """Take over a fresh connection; all wires share `big_bodies`, messages name `timeout` (s)."""
+    def __init__(self, opened: Opened, *, room: Room, max_body: int, timeout: float) -> None:
+        """Take over a fresh connection; all wires share `room`, messages name `timeout` (s)."""
         self._loop: Final = asyncio.get_running_loop()
         self._opened: Final = opened
         self._transport: Final = opened.transport
-        self._big_bodies: Final = big_bodies
+        self.holding: Final = Holding(
+            room, self._give_up, tls=opened.transport.get_extra_info("sslcontext") is not None
+        )
         self._max_body: Final = max_body
         self._timeout: Final = timeout
-        self._parser: Final = answer_parser(self._loop)
+        self._parser = answer_parser(self._loop)
         self._reader: AnswerReader | None = None  # there is one while a question is open
         self._waiter: asyncio.Future[RawAnswer | Breakdown | _Grown] | None = None
-        self._pieces: list[bytes] = []
-        self._size = 0
-        self._may_be_big = False  # we hold `big_bodies`
+        self._missed: RawAnswer | Breakdown | None = None  # how the question ended while reading was paused
+        self._paused = False
         self._sent_at = 0.0
+        self._sent = True  # the last request byte has left
+        self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._heard = False
         self._asked = 0
         self.gone: Final[asyncio.Future[None]] = self._loop.create_future()
         self.usable = True
@@ -77,26 +81,19 @@ class Wire(asyncio.Protocol):
 
     async def ask(self, head: RequestHead, *, deadline: float) -> RawAnswer | Breakdown:
         """Write one request and return its answer; a cancelled question leaves the wire to be aborted."""
-        self._reader, self._pieces, self._size, self._heard = AnswerReader(), [], 0, False
+        self._reader, self._missed = AnswerReader(), None
+        self.holding.begin()
         self._asked += 1
+        self._deadline = deadline
         self._transport.write(head.encode())
         self._sent_at = self._loop.time()
-        met = await self._wait(deadline)
+        self._sent = not self._transport.get_write_buffer_size()
+        if not self._sent:
+            self._loop.call_soon(self._look_whether_sent)
+        met = await self._wait()
         while isinstance(met, _Grown):
-            met = await self._go_on_big(deadline)
+            met = await self._go_on()
         return met
-
-    async def hold_big(self) -> None:
-        """Wait for the right to have a big body in memory; `let_go` gives it back."""
-        if not self._may_be_big:
-            await self._big_bodies.acquire()
-            self._may_be_big = True
-
-    def let_go(self) -> None:
-        """Say that the last answer's body is not in memory any more."""
-        if self._may_be_big:
-            self._may_be_big = False
-            self._big_bodies.release()
 
     async def is_quiet(self) -> bool:
         """Tell whether a question may be asked: nothing arrived that nobody asked for."""
@@ -118,32 +115,37 @@ class Wire(asyncio.Protocol):
 
     # --- what asyncio calls -----------------------------------------------------------
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - a read is as large as it may be
+        """Return where the next bytes go."""
+        return self.holding.buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Take in bytes; those that nobody asked for end the connection."""
-        if self._reader is None or self._waiter is None:
+        reader = self._reader
+        if reader is None:
             self._refuse_unasked()
             return
-        self._heard = True
+        if not self._sent:
+            self._sent_at, self._sent = self._loop.time(), True
         try:
-            piece = self._reader.feed(self._parser, data)
+            self.holding.add(reader.feed(self._parser, self.holding.read(nbytes)))
         except FramingError as fault:
-            self._fail(faults.garbled(str(fault), self._sent_at))
+            self._fail(faults.garbled(str(fault), self._unanswered_since()))
             return
-        self._collect(self._reader, piece)
+        self._weigh(reader)
 
     def eof_received(self) -> bool:
         """Take in that the peer closes; an answer without a length ends here."""
         self.usable = False
         if self._reader is not None:
             self._reader.feed_eof()
-            if self._waiter is not None:
-                self._collect(self._reader, b"")
+            self._weigh(self._reader)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take in that the connection is gone."""
         self.usable = False
-        self._fail(faults.lost(exc, answered=self._heard, sent_at=self._sent_at))
+        self._fail(faults.lost(exc, answered=self.holding.received > 0, sent_at=self._unanswered_since()))
         self._opened.handler.connection_lost(exc)
         self._opened.connection.close()
         self.gone.set_result(None)
@@ -159,16 +161,14 @@ class Wire(asyncio.Protocol):
 
     # --- an answer comes together -----------------------------------------------------
 
-    def _collect(self, reader: AnswerReader, piece: bytes) -> None:
-        if piece:
-            self._pieces.append(piece)
-            self._size += len(piece)
-        if max(self._size, reader.length or 0) > self._max_body:
-            self._fail(faults.too_large(self._max_body, unanswered_since=self._sent_at))
+    def _weigh(self, reader: AnswerReader) -> None:
+        """See whether the answer is whole, too large, or needs more room."""
+        if max(self.holding.size, reader.length or 0) > self._max_body:
+            self._fail(faults.too_large(self._max_body, unanswered_since=self._unanswered_since()))
         elif reader.complete:
             self._settle(self._believed(reader))
-        elif self._size > BIG and not self._may_be_big:
-            self._transport.pause_reading()
+        elif not self._paused and self.holding.wants(reader):
+            self._pause()
             self._settle(_Grown())
 
     def _believed(self, reader: AnswerReader) -> RawAnswer | Breakdown:
@@ -187,20 +187,26 @@ class Wire(asyncio.Protocol):
         if message is None:
             raise AssertionError("a complete answer has a head")
         self._reader = None
+        if reader.head_size > SMALL:  # a parser keeps the last head until the next one begins
+            self._parser = answer_parser(self._loop)
         if reader.surplus or message.should_close:
             self._abort_soon()
         headers = message.headers
         encoding = ", ".join(headers.getall("Content-Encoding", ()))
         retry_after, location = headers.get("Retry-After"), headers.get("Location")
-        body, self._pieces = b"".join(self._pieces), []
-        return RawAnswer(message.code, encoding, retry_after, location, body, self._asked > 1)
+        body = self.holding.complete()
+        return RawAnswer(message.code, encoding, retry_after, location, body, self._asked > 1, self._sent_at)
 
     def _fail(self, breakdown: Breakdown) -> None:
-        if self._waiter is not None:
-            message = self._reader.message if self._reader is not None else None
+        if self._reader is not None:
+            message = self._reader.message
+            self._reader = None
+            self.holding.let_go()
             self._settle(breakdown if message is None else replace(breakdown, status=message.code))
-            self._reader, self._pieces = None, []
         self._abort_soon()
+
+    def _give_up(self) -> None:
+        self._fail(faults.too_slow(sent_at=self._unanswered_since()))
 
     def _settle(self, met: RawAnswer | Breakdown | _Grown) -> None:
         waiter, self._waiter = self._waiter, None
@@ -209,12 +215,14 @@ class Wire(asyncio.Protocol):
             self._timer = None
         if waiter is not None and not waiter.done():
             waiter.set_result(met)
+        elif not isinstance(met, _Grown):
+            self._missed = met
 
     # --- waiting ----------------------------------------------------------------------
 
-    async def _wait(self, deadline: float) -> RawAnswer | Breakdown | _Grown:
+    async def _wait(self) -> RawAnswer | Breakdown | _Grown:
         self._waiter = self._loop.create_future()
-        self._timer = self._loop.call_at(deadline, self._expire)
+        self._timer = self._loop.call_at(self._deadline, self._expire)
         try:
             return await self._waiter
         finally:
@@ -223,20 +231,55 @@ class Wire(asyncio.Protocol):
                 self._timer.cancel()
                 self._timer = None
 
-    async def _go_on_big(self, deadline: float) -> RawAnswer | Breakdown | _Grown:
-        left = deadline - self._loop.time()
-        await self.hold_big()
-        if self._reader is not None and self._reader.complete:  # the stream's end came with the last bytes
-            return self._believed(self._reader)
+    async def _go_on(self) -> RawAnswer | Breakdown | _Grown:
+        """Wait for the room that the answer wants, then read on."""
+        reader = self._reader
+        wanted = 0 if reader is None else self.holding.wants(reader)
+        if wanted == BIG_ROOM:
+            await self._take_lane()
+        elif wanted:
+            await self._join_pool(wanted)
+        if self._missed is not None:
+            return self._missed
         if self._transport.is_closing():
-            return faults.lost(None, answered=True, sent_at=self._sent_at)
-        self._transport.resume_reading()
-        return await self._wait(self._loop.time() + left)
+            return faults.lost(None, answered=True, sent_at=self._unanswered_since())
+        self._paused = False
+        let_flow(self._transport)
+        return await self._wait()
+
+    async def _join_pool(self, wanted: int) -> None:
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                await self.holding.join_pool(wanted)
+        except TimeoutError:
+            self._expire()
+
+    async def _take_lane(self) -> None:
+        left = self._deadline - self._loop.time()
+        await self.holding.take_lane()
+        self._deadline = self._loop.time() + left
+
+    def _pause(self) -> None:
+        self._paused = True
+        self._transport.pause_reading()
+        self._loop.call_soon(self._hold_back)
+
+    def _hold_back(self) -> None:
+        if self._paused:
+            hold_back(self._transport)
 
     def _expire(self) -> None:
+        since = self._unanswered_since()
+        self._fail(faults.timed_out(self._timeout, answered=self.holding.received > 0, sent_at=since))
+
+    def _look_whether_sent(self) -> None:
+        # uvloop writes at the end of a round, so this comes just behind it.
+        if not self._sent and not self._transport.get_write_buffer_size():
+            self._sent_at, self._sent = self._loop.time(), True
+
+    def _unanswered_since(self) -> float:
         # What is still in the buffer leaves no sooner than now.
-        since = self._loop.time() if self._transport.get_write_buffer_size() else self._sent_at
-        self._fail(faults.timed_out(self._timeout, answered=self._heard, sent_at=since))
+        return self._sent_at if self._sent else self._loop.time()
 
 
 def _is_readable(transport: asyncio.Transport) -> bool:

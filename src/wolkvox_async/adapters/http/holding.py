@@ -1,0 +1,133 @@
+"""What one connection holds of an answer, and the room that it has for it; see `room`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import SEEK_END, BytesIO
+from typing import Final
+
+from .framing import AnswerReader
+from .room import BIG, SMALL, Claim, Room
+
+# A head is held as it came, in parts, and as text.
+_COPIES_OF_HEAD: Final = 3
+
+BIG_ROOM: Final = 2**40
+"""What a big body wants: there is no telling how much."""
+
+
+class Holding:
+    """The body as far as it was read, one answer after the other; `give_up` is called when its room is lost."""
+
+    __slots__ = ("_blocks", "_body", "_claim", "_give_up", "_lane", "_room", "_tls", "received")
+
+    def __init__(self, room: Room, give_up: Callable[[], None], *, tls: bool) -> None:
+        self._room: Final = room
+        self._tls: Final = tls
+        self._give_up: Final = give_up
+        self._claim: Claim | None = None  # on the pool
+        self._lane: Claim | None = None
+        self._body = BytesIO()  # gives away what it has collected without a copy
+        # Full ones: a buffer that grows further is moved, and stands in memory twice meanwhile.
+        self._blocks: list[bytes] = []
+        self.received = 0  # bytes of the answer, all told
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body so far."""
+        return len(self._blocks) * BIG + self._body.tell()
+
+    @property
+    def is_big(self) -> bool:
+        """Whether a big body may be in memory."""
+        return self._lane is not None
+
+    def begin(self) -> None:
+        """Be ready for the next answer."""
+        self._drop()
+        self.received = 0
+
+    def buffer(self) -> memoryview:
+        """Return where the next read goes."""
+        return self._room.buffer(large=self._claim is not None or self._lane is not None, tls=self._tls)
+
+    def read(self, size: int) -> bytes:
+        """Return the `size` bytes that the last read has brought, and count them."""
+        self.received += size
+        if self._claim is not None:
+            self._claim.bring(size)
+        if self._lane is not None:
+            self._lane.bring(size)
+        return self._room.read(size)
+
+    def add(self, piece: bytes) -> None:
+        """Take in the next piece of the body."""
+        space = BIG - self._body.tell()
+        self._body.write(piece[:space])
+        if len(piece) >= space:
+            self._blocks.append(self._body.getvalue())
+            self._body = BytesIO(piece[space:])
+            self._body.seek(0, SEEK_END)
+
+    def wants(self, reader: AnswerReader) -> int:
+        """Return the bytes for which the answer needs room before it is read on; 0 when it has enough.
+
+        `BIG_ROOM` is to be had in the lane.
+        """
+        if self._lane is not None:
+            return 0
+        weight, length = self.received + (_COPIES_OF_HEAD - 1) * reader.head_size, reader.length
+        if self._claim is not None:
+            return 0 if length is not None or weight <= BIG else BIG_ROOM
+        if weight <= SMALL:
+            return 0
+        if length is None:
+            return BIG if weight <= BIG else BIG_ROOM
+        return weight + length - self.size if length <= BIG else BIG_ROOM
+
+    async def join_pool(self, wanted: int) -> None:
+        """Wait for room in the pool."""
+        self._claim = await self._room.pool.take(wanted, self._give_up)
+
+    async def take_lane(self) -> None:
+        """Wait for the lane, which whoever reads a big body needs."""
+        if self._claim is not None:
+            self._claim.rest()
+        self._lane = await self._room.lane.take(1, self._give_up)
+        self.leave_pool()
+
+    async def hold_big(self) -> None:
+        """Wait for the right to have a big body in memory, though none is being read."""
+        if self._lane is None:
+            self._lane = await self._room.lane.take(1, self._give_up)
+            self._lane.rest()
+
+    def complete(self) -> bytes:
+        """Return the whole body; its room is no larger than it needs, and cannot be lost any more."""
+        if self._claim is not None:
+            self._claim.rest()
+            self._claim.give_back(keep=self.size)
+        if self._lane is not None:
+            self._lane.rest()
+        body = self._body.getvalue()
+        if self._blocks:
+            body = b"".join((*self._blocks, body))
+        self._drop()
+        return body
+
+    def leave_pool(self) -> None:
+        """Say that the body takes up no room in the pool any more."""
+        if self._claim is not None:
+            self._claim.give_back()
+            self._claim = None
+
+    def let_go(self) -> None:
+        """Say that the body is not in memory any more."""
+        self._drop()
+        self.leave_pool()
+        if self._lane is not None:
+            self._lane.give_back()
+            self._lane = None
+
+    def _drop(self) -> None:
+        self._body, self._blocks = BytesIO(), []
