@@ -1,0 +1,1 @@
+"""A judge that knows nothing of the client: a server of bytes, its journal, and rules over both."""

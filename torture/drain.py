@@ -1,0 +1,53 @@
+"""SIGTERM with --drain 1 amid 10,000 planned calls (and 100,000): gone in time, exit 143, resumable."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import Final
+
+from tests.judging.manners import End, Manner, Plan
+
+from .figures import Figures
+from .lab import Lab, Pace
+from .population import Population
+
+CALLS: Final = ((10_000, 100_000), (1_000,))
+ALLOWED: Final = 2.0
+ALLOWED_PER_100_000: Final = 1.0
+
+_APIS: Final = ("interactions", "gamification", "vision", "ivr_calls")
+# Some answers never come: they are what the draining waits for.
+_PLAN: Final = Plan(Manner(latency=0.05), chances=((0.005, Manner(halt=0.5, end=End.STALL)),))
+_AMID: Final = 1.0
+_LONG: Final = 600.0
+
+
+def run(figures: Figures, *, short: bool) -> None:
+    """Stop a pass of each size, and resume it."""
+    for calls in CALLS[short]:
+        _one(figures, calls)
+
+
+def _one(figures: Figures, calls: int) -> None:
+    population = Population(calls // len(_APIS), 40, _APIS)
+    pace = Pace(timeout=5.0, server_limit=2.0)
+    options = ("--run=drained", "--drain=1", "--max-in-flight=200")
+    with Lab(figures, population, plan=_PLAN, pace=pace) as lab:
+        output = lab.output("usage")
+        with lab.start(output, *options) as client:
+            lab.await_traffic(client, 0)
+            time.sleep(_AMID)
+            client.send(signal.SIGTERM)
+            asked_at = time.monotonic()
+            done = client.wait(_LONG)
+        took, allowed = done.at - asked_at, ALLOWED + ALLOWED_PER_100_000 * (calls / 100_000 if calls > 10_000 else 0)
+        figures.codes(f"{calls:,} calls: exit code", [done.code], 128 + signal.SIGTERM)
+        figures.promise(f"  seconds until it was gone, at most {allowed:g}", f"{took:.2f}", kept=took <= allowed)
+        stopped = lab.calls("usage")
+        figures.note("  called before", sum(call["outcome"] != "skipped" for call in stopped))
+        figures.promise("  calls with a record", len(stopped), kept=len(stopped) == calls)
+        with lab.start(output, *options, "--after-failure=continue") as client:
+            code = client.wait(_LONG).code
+        figures.promise("  exit code when resumed", code, kept=code in (0, 1))
+        figures.no_rule_broken(lab.judge())
