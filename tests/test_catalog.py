@@ -36,10 +36,16 @@ def test_only_gamification_takes_dates_and_it_need_not() -> None:
     assert dated == {"gamification": Dates.OPTIONAL}
 
 
-def test_every_endpoint_says_what_it_counts_and_is_asked_every_five_minutes() -> None:
-    assert all(endpoint.counts and endpoint.interval == 300.0 for endpoint in BILLING)
+def test_every_endpoint_says_what_it_counts_and_has_no_pause_of_its_own() -> None:
+    assert all(endpoint.counts and endpoint.interval is None for endpoint in BILLING)
     assert all(endpoint.file == "billing" and not endpoint.params for endpoint in BILLING)
     assert all(re.fullmatch(r"[a-z0-9_]+", endpoint.api) for endpoint in BILLING)
+
+
+def test_the_longer_pause_counts_and_none_at_all_switches_off_every_one() -> None:
+    hourly = Endpoint("token_info", file="information", interval=3600)
+    assert [hourly.pause(least) for least in (300, 7200, 0)] == [3600, 7200, 0]
+    assert [Endpoint("interactions").pause(least) for least in (300, 0)] == [300, 0]
 
 
 def test_an_endpoint_of_another_file_is_written_with_its_file() -> None:

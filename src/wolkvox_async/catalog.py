@@ -34,7 +34,7 @@ class Dates(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One row of the catalogue; `interval` is the recommended pause between calls in seconds."""
+    """One row of the catalogue; `interval` (s) is a pause between calls of its own, if it has one."""
 
     api: str
     counts: str = ""
@@ -42,7 +42,11 @@ class Endpoint:
     file: str = "billing"
     dates: Dates = Dates.NEVER
     params: Params = ()
-    interval: float = 300.0
+    interval: float | None = None
+
+    def pause(self, least: float) -> float:
+        """Return the least time in seconds between two calls, where it is `least` for all; 0 means none at all."""
+        return max(least, self.interval or 0.0) if least else 0.0
 
     @property
     def name(self) -> str:

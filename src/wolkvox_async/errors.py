@@ -3,8 +3,10 @@
     WolkvoxError
     |-- ConfigurationError      the caller's input: a list of mistakes, nothing was called
     |   |-- SelectionError      a selection or a date range that fits nothing
-    |   `-- OutputBusyError     another process is writing to that output
+    |   |-- OutputBusyError     another process is writing to that output
+    |   `-- RunError            a run that cannot be taken up: busy, of another output, or none
     |-- UsageError              the caller's code: the engine was used after it was closed, ...
+    |-- StateError              the environment: the state folder cannot be used
     `-- OutputError             the environment: records could not be delivered
         `-- OutputClosedError   the reader of the pipe went away
 
@@ -78,8 +80,16 @@ class OutputBusyError(ConfigurationError):
     """Another process holds the lock of the output file."""
 
 
+class RunError(ConfigurationError):
+    """A run cannot be taken up: another process works on it, it has another output, or there is none."""
+
+
 class UsageError(WolkvoxError):
     """The library was used in a way that it cannot serve."""
+
+
+class StateError(WolkvoxError):
+    """The state folder cannot be used; nothing more is called, because nobody would know of it."""
 
 
 class OutputError(WolkvoxError):

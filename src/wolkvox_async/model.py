@@ -13,8 +13,10 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NoReturn, TypeAlias
+from urllib.parse import urlencode
 
 from .windows import Window
 
@@ -120,8 +122,9 @@ class Call:
     """The unit of work: one operation, endpoint, window and parameters.
 
     `api` is the endpoint as records write it (`interactions`, `information/token_info`);
-    `query` is what goes into the address behind `?`, and `interval` the vendor's
-    recommended pause, in seconds, before the same call is made again.
+    `query` is what goes into the address behind `?`, and `interval` the least time, in
+    seconds, before the same is asked of the same token again; a call that is not `paced`
+    is made all the same.
     """
 
     id: str
@@ -132,13 +135,25 @@ class Call:
     window: Window | None = None
     params: Params = ()
     interval: float = 300.0
+    paced: bool = True
+
+    @property
+    def question(self) -> str:
+        """What is asked of the token: endpoint, window and parameters, as one text."""
+        return question(self.api, self.query[1:])
+
+
+def question(api: str, asked: Params) -> str:
+    """Return the text under which it is remembered when `asked` was last asked of a token."""
+    return f"{api}?{urlencode(asked)}" if asked else api
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What one attempt brought back, read whole; the body is decoded but not parsed.
 
-    `kept` says that its connection had answered before.
+    `kept` says that its connection had answered before; `sent_at` when the last request
+    byte left (monotonic seconds), where the transport knows.
     """
 
     status: int
@@ -146,6 +161,7 @@ class Answer:
     retry_after: str | None = None
     location: str | None = None
     kept: bool = field(default=False, compare=False)
+    sent_at: float | None = field(default=None, compare=False)
 
 
 class ErrorKind(StrEnum):
@@ -231,9 +247,10 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """The call was never sent in this run, and why."""
+    """The call was never sent in this run, and why; `due` is when it may be made, if only time is missing."""
 
     error: CallError
+    due: datetime | None = None
 
 
 AttemptOutcome: TypeAlias = Ok | Empty | Failed

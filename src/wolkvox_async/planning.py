@@ -20,6 +20,8 @@ from .windows import Window, by_month, current_month, parse_end, parse_start, pr
 MonthWord: TypeAlias = Literal["current-month", "previous-month"]
 MONTH_WORDS: Final[tuple[MonthWord, ...]] = ("current-month", "previous-month")
 
+RECOMMENDED_INTERVAL: Final = 300.0  # seconds, as the vendor documents
+
 _SECOND: Final = timedelta(seconds=1)
 
 
@@ -78,19 +80,25 @@ class Subscription:
 
 
 def plan(
-    subscriptions: Iterable[Subscription], *, run: str, now: datetime, dates: DateRange | None = None
+    subscriptions: Iterable[Subscription],
+    *,
+    run: str,
+    now: datetime,
+    dates: DateRange | None = None,
+    interval: float = RECOMMENDED_INTERVAL,
 ) -> Iterator[Call]:
     """Yield the calls of one pass, operation by operation; `now` is aware.
 
-    `dates` replaces what the entries say, for the endpoints that take dates. Raises
-    `ValueError` as `DateRange.window` does.
+    `dates` replaces what the entries say, for the endpoints that take dates. `interval` (s)
+    is the least time between two calls that ask a token the same; an endpoint may have a
+    longer one. Raises `ValueError` as `DateRange.window` does.
     """
     for subscription in subscriptions:
         local = now.astimezone(timezone(subscription.operation.timezone))
         for wanted in subscription.wanted:
             asked = dates if dates is not None and wanted.endpoint.dates is not Dates.NEVER else wanted.dates
             for window in windows(asked, local):
-                yield call(subscription.operation, wanted.endpoint, run=run, window=window)
+                yield call(subscription.operation, wanted.endpoint, run=run, window=window, interval=interval)
 
 
 def windows(dates: DateRange | MonthWord | None, now: datetime) -> Sequence[Window | None]:
@@ -106,7 +114,14 @@ def windows(dates: DateRange | MonthWord | None, now: datetime) -> Sequence[Wind
             return tuple(by_month(dates.window(now)))
 
 
-def call(operation: Operation, endpoint: Endpoint, *, run: str, window: Window | None = None) -> Call:
+def call(
+    operation: Operation,
+    endpoint: Endpoint,
+    *,
+    run: str,
+    window: Window | None = None,
+    interval: float = RECOMMENDED_INTERVAL,
+) -> Call:
     """Build the call; its id is the same whenever `run` asks for the same thing."""
     first, last = ("", "") if window is None else (window.date_ini, window.date_end)
     dated: Params = () if window is None else (("date_ini", first), ("date_end", last))
@@ -119,7 +134,7 @@ def call(operation: Operation, endpoint: Endpoint, *, run: str, window: Window |
         query=(("api", endpoint.api), *endpoint.params, *dated),
         window=window,
         params=endpoint.params,
-        interval=endpoint.interval,
+        interval=endpoint.pause(interval),
     )
 
 

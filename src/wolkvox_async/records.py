@@ -106,18 +106,38 @@ Record: TypeAlias = RunRecord | RowRecord | CallRecord
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """How a call ended: `at` (UTC) the answer was complete, `seconds` the last attempt took."""
+    """How a call ended: `at` (UTC) the answer was complete, `seconds` the last attempt took.
+
+    `asked` seconds before `at` the request had left, where that is known.
+    """
 
     call: Call
     outcome: Outcome
     attempts: int
     at: datetime
     seconds: float
+    asked: float | None = None
+
+    @property
+    def sent(self) -> datetime:
+        """The moment (UTC) from which the interval counts."""
+        return self.at - timedelta(seconds=self.seconds if self.asked is None else self.asked)
+
+    @property
+    def due(self) -> datetime | None:
+        """The moment (UTC) from which the call may be made again, where it was made or came too early."""
+        match self.outcome:
+            case Ok() | Empty():
+                return self.sent + timedelta(seconds=self.call.interval)
+            case Skipped(due=due):
+                return due
+            case Failed():
+                return None
 
 
 @dataclass(slots=True)
 class Counters:
-    """What a run has come to so far."""
+    """What a run has come to so far; `not_due` of the skipped come due until `due` (UTC)."""
 
     ok: int = 0
     empty: int = 0
@@ -126,6 +146,8 @@ class Counters:
     held: int = 0
     rows: int = 0
     attempts: int = 0
+    not_due: int = 0
+    due: datetime | None = None
 
     def count(self, settlement: Settlement) -> None:
         """Add one settled call."""
@@ -138,9 +160,13 @@ class Counters:
                 self.empty += 1
             case Failed():
                 self.failed += 1
-            case Skipped(error=error):
+            case Skipped(error=error, due=due):
                 self.skipped += 1
-                self.held += error.kind != "not_due"
+                if error.kind != "not_due":
+                    self.held += 1
+                else:
+                    self.not_due += 1
+                    self.due = max(filter(None, (self.due, due)), default=None)
             case _ as never:
                 assert_never(never)
 
@@ -173,13 +199,13 @@ def outcome_name(outcome: Outcome) -> OutcomeName:
             return "skipped"
 
 
-def run_started(run: str, at: datetime, *, version: str, calls: int) -> RunRecord:
-    """Build the record that opens a run."""
+def run_started(run: str, at: datetime, *, version: str, calls: int, resumed: bool = False) -> RunRecord:
+    """Build the record that opens a run, or takes it up again."""
     return {
         "type": "run",
         "schema": SCHEMA,
         "run": run,
-        "event": "started",
+        "event": "resumed" if resumed else "started",
         "at": timestamp(at),
         "version": version,
         "calls": calls,
@@ -283,14 +309,9 @@ def _call_record(run: str, settlement: Settlement) -> CallRecord:
         "code": None if isinstance(outcome, Skipped) else outcome.code,
         "msg": None if isinstance(outcome, Skipped) else outcome.msg,
         "error": _error_field(outcome.error) if isinstance(outcome, Failed | Skipped) else None,
-        "next_at": _next_at(settlement) if isinstance(outcome, Ok | Empty) else None,
+        "next_at": None if (due := settlement.due) is None else timestamp(due),
     }
 
 
 def _error_field(error: CallError) -> ErrorField:
     return {"kind": error.kind.value, "message": error.message, "retryable": error.retryable}
-
-
-def _next_at(settlement: Settlement) -> str:
-    sent = settlement.at - timedelta(seconds=settlement.seconds)
-    return timestamp(sent + timedelta(seconds=settlement.call.interval))

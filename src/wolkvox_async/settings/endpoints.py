@@ -20,7 +20,6 @@ from .places import Path
 
 _PLAIN: Final = re.compile(r"[a-z0-9_]{1,100}")
 _RESERVED: Final = frozenset({"api", "date_ini", "date_end"})
-_DEFAULT_INTERVAL: Final = 300.0
 
 _Choice = TypeVar("_Choice", Kind, Dates)
 
@@ -50,7 +49,7 @@ def _read_endpoint(item: Mapping[str, Any], path: Path, complaints: Complaints) 
     file = _plain_name(item.get("file", "billing"), (*path, "file"), complaints)
     api = _plain_name(item.get("api"), (*path, "api"), complaints)
     params = _params(item.get("params"), (*path, "params"), complaints)
-    interval = _interval(item.get("interval", _DEFAULT_INTERVAL), (*path, "interval"), complaints)
+    interval = _interval(item.get("interval"), (*path, "interval"), complaints)
     counts = item.get("counts", "")
     if not isinstance(counts, str) or (counts and _complained(counts, "counts", (*path, "counts"), complaints)):
         counts = ""
@@ -83,12 +82,12 @@ def _params(value: Any, path: Path, complaints: Complaints) -> Params:
     return tuple((name, content) for name, content in value.items() if isinstance(content, str))
 
 
-def _interval(value: Any, path: Path, complaints: Complaints) -> float:
+def _interval(value: Any, path: Path, complaints: Complaints) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return _DEFAULT_INTERVAL
+        return None
     if not math.isfinite(value) or value < 0:
         complaints.add(path, "interval must be a number of seconds, at least 0")
-        return _DEFAULT_INTERVAL
+        return None
     return float(value)
 
 

@@ -9,6 +9,7 @@ import orjson
 
 from wolkvox_async.catalog import Catalog, Endpoint
 from wolkvox_async.errors import ConfigurationError
+from wolkvox_async.planning import RECOMMENDED_INTERVAL
 from wolkvox_async.settings.tenants import load_tenants
 
 from .options import TENANTS, options
@@ -39,5 +40,6 @@ def _as_line(number: int, endpoint: Endpoint) -> str:
 
 
 def _as_json(endpoint: Endpoint) -> str:
-    fields = {"file": endpoint.file, "kind": endpoint.kind, "dates": endpoint.dates, "interval": endpoint.interval}
+    interval = endpoint.pause(RECOMMENDED_INTERVAL)
+    fields = {"file": endpoint.file, "kind": endpoint.kind, "dates": endpoint.dates, "interval": interval}
     return orjson.dumps({"api": endpoint.name, "counts": endpoint.counts, **fields}).decode()

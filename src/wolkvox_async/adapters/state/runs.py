@@ -1,0 +1,265 @@
+"""Runs: which calls of each are settled, and what they came to.
+
+A run is alive while its process has the kernel's lock on its number. The tails of settled
+calls are stored as one text per group, 16 characters each, and once more for those that
+are taken back; read in their order they give what is settled. Of the runs that are open
+here they are in memory too (some 110 bytes a call), so that nothing counts twice.
+
+A run that was not opened here has none of this: what is settled under its id counts for
+its tokens only.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, TypeAlias
+
+from wolkvox_async.errors import RunError
+from wolkvox_async.marks import Mark, tail
+from wolkvox_async.ports import OpenRun, Place, RunOrder
+from wolkvox_async.records import Counters
+
+from .clocks import Clocks
+from .locks import Locks
+
+Row: TypeAlias = tuple[Any, ...]
+
+_TAIL: Final = 16
+_COUNTERS: Final = ("ok", "empty", "failed", "skipped", "held", "rows", "attempts")
+_ADD: Final = f"UPDATE runs SET {', '.join(f'{name} = {name} + ?' for name in _COUNTERS)}, touched = ? WHERE number = ?"  # noqa: S608
+_FIND: Final = "SELECT number, run, name, tenants, output, at, complete, ok, empty, rows, attempts FROM runs"
+
+
+def other_output(run: str, output: str) -> RunError:
+    """Say that the run has another output."""
+    return RunError([f"run {run} writes to {output!r}: a run has one output, so give this one another name"])
+
+
+def alive_elsewhere(run: str) -> RunError:
+    """Say that somebody works on the run."""
+    return RunError([f"run {run} is alive in another process: wait until that one has ended"])
+
+
+def taken_id(run: str) -> RunError:
+    """Say that a new run has an old one's id."""
+    return RunError([f"there is a run {run} already"])
+
+
+def no_run(name: str) -> RunError:
+    """Say that there is no run of this name."""
+    return RunError([f"there is no run {name} to resume"])
+
+
+def nothing_to_resume() -> RunError:
+    """Say that no run fits."""
+    return RunError(["there is no run to resume: none over these tenants and this output is incomplete"])
+
+
+def add(sums: Counters, counters: Counters) -> None:
+    """Add `counters` to `sums`."""
+    for name in _COUNTERS:
+        setattr(sums, name, getattr(sums, name) + getattr(counters, name))
+
+
+def count(counters: Counters, mark: Mark, sign: int = 1) -> None:
+    """Add a mark to `counters`, or (`sign` -1) take it out."""
+    counters.attempts += sign * mark.attempts
+    match mark.outcome:
+        case "ok":
+            counters.ok += sign
+            counters.rows += sign * mark.rows
+        case "empty":
+            counters.empty += sign
+        case "failed":
+            counters.failed += sign
+        case "skipped":
+            counters.skipped += sign
+            counters.held += sign * (mark.kind != "not_due")
+
+
+@dataclass(slots=True)
+class Settled:
+    """The tails of a run's settled calls: those `before`, as they were read, and what changed since."""
+
+    number: int
+    output: str
+    before: frozenset[str]
+    added: set[str] = field(default_factory=set)
+    removed: set[str] = field(default_factory=set)
+
+    def all(self) -> frozenset[str]:
+        """Return everything that is settled."""
+        return self.before - self.removed | self.added
+
+    def add(self, tail: str) -> bool:
+        """Add `tail`; False when it was there."""
+        if tail in self.removed:
+            self.removed.discard(tail)
+            return True
+        if tail in self.before or tail in self.added:
+            return False
+        self.added.add(tail)
+        return True
+
+    def remove(self, tail: str) -> bool:
+        """Take `tail` out; False when it was not there."""
+        if tail in self.added:
+            self.added.discard(tail)
+            return True
+        if tail in self.removed or tail not in self.before:
+            return False
+        self.removed.add(tail)
+        return True
+
+    def count(self, marks: Iterable[Mark], sign: int = 1) -> tuple[Counters, str]:
+        """Settle `marks`, or (`sign` -1) take them back; returns what changes, and the tails that do."""
+        counters, tails, change = Counters(), [], self.add if sign > 0 else self.remove
+        for mark in marks:
+            if not mark.done:
+                count(counters, mark, sign)
+            elif change(end := tail(mark.call)):
+                count(counters, mark, sign)
+                tails.append(end)
+        return counters, "".join(tails)
+
+
+class Runs:
+    """The runs of a folder; in the state's thread only."""
+
+    def __init__(self, locks: Locks, clocks: Clocks) -> None:
+        self._locks: Final = locks
+        self._clocks: Final = clocks
+        self._open: Final[dict[str, Settled]] = {}
+
+    def open(self, db: sqlite3.Connection, order: RunOrder) -> OpenRun:
+        """Begin or take up a run; raises `RunError` before anything is changed."""
+        row = _wanted(db, order)
+        if row is None:
+            return self._begin(db, order)
+        number, run, _name, _tenants, output, at, _complete, *sums = row
+        if output != order.output:
+            raise other_output(order.name or run, output)
+        if run in self._open or not self._locks.take(number):
+            raise alive_elsewhere(order.name or run)
+        settled = frozenset(read_settled(db, number))
+        self._open[run] = Settled(number, output, settled)
+        ok, empty, rows, attempts = sums
+        # What failed or was skipped is tried again, and then counts as it ends then.
+        clear = "UPDATE runs SET complete = 0, failed = 0, skipped = 0, held = 0, touched = ? WHERE number = ?"
+        db.execute(clear, (self._clocks.wall(), number))
+        return OpenRun(
+            id=run,
+            at=datetime.fromisoformat(at),
+            resumed=True,
+            settled=settled,
+            counters=Counters(ok=ok, empty=empty, rows=rows, attempts=attempts),
+        )
+
+    def _begin(self, db: sqlite3.Connection, order: RunOrder) -> OpenRun:
+        row = (order.id, order.name, order.tenants, order.output, order.at.astimezone(UTC).isoformat())
+        begin = "INSERT INTO runs (run, name, tenants, output, at, touched) VALUES (?, ?, ?, ?, ?, ?)"
+        try:
+            number = db.execute(begin, (*row, self._clocks.wall())).lastrowid or 0
+        except sqlite3.IntegrityError:
+            raise taken_id(order.id) from None
+        self._locks.take(number)
+        self._open[order.id] = Settled(number, order.output, frozenset())
+        return OpenRun(id=order.id, at=order.at)
+
+    def settle(self, db: sqlite3.Connection, run: str, marks: Sequence[Mark], position: int | None) -> None:
+        """Note that `marks` of the run were delivered, and where its output ends."""
+        settled = self._open.get(run)
+        if settled is None:
+            return
+        self._write(db, settled, marks, 1)
+        if position is not None:
+            moved = "UPDATE outputs SET position = ?, touched = ? WHERE path = ?"
+            db.execute(moved, (position, self._clocks.wall(), settled.output))
+
+    def unsettle(self, db: sqlite3.Connection, run: str, marks: Sequence[Mark]) -> None:
+        """Take `marks` back."""
+        settled = self._open.get(run)
+        if settled is not None:
+            self._write(db, settled, marks, -1)
+
+    def close(self, db: sqlite3.Connection, run: str, *, complete: bool) -> None:
+        """Let go of the run. A complete one without a name is never taken up again: its calls are forgotten."""
+        settled = self._open.pop(run, None)
+        if settled is None:
+            return
+        closing = "UPDATE runs SET complete = ?, touched = ? WHERE number = ? RETURNING name"
+        (name,) = db.execute(closing, (complete, self._clocks.wall(), settled.number)).fetchone() or ("",)
+        if complete and name is None:
+            db.execute("DELETE FROM settled WHERE run = ?", (settled.number,))
+
+    def let_go(self, numbers: Iterable[int]) -> None:
+        """Unlock runs that are closed."""
+        for number in numbers:
+            self._locks.give(number)
+
+    def number(self, run: str) -> int | None:
+        """Return the number of a run that is open here."""
+        settled = self._open.get(run)
+        return None if settled is None else settled.number
+
+    def find(self, db: sqlite3.Connection, run: str) -> Settled | None:
+        """Return what is settled of a run, open here or not; None: it is unknown."""
+        if run in self._open:
+            return self._open[run]
+        row = db.execute(f"{_FIND} WHERE run = ?", (run,)).fetchone()
+        return None if row is None else Settled(row[0], row[4], frozenset(read_settled(db, row[0])))
+
+    def adopt(self, db: sqlite3.Connection, settled: Settled, marks: Sequence[Mark]) -> None:
+        """Settle those of `marks` that are not."""
+        self._write(db, settled, marks, 1)
+
+    def _write(self, db: sqlite3.Connection, settled: Settled, marks: Sequence[Mark], sign: int) -> None:
+        counters, tails = settled.count(marks, sign)
+        sums = [getattr(counters, name) for name in _COUNTERS]
+        db.execute(_ADD, (*sums, self._clocks.wall(), settled.number))
+        if tails:
+            db.execute("INSERT INTO settled (run, sign, tails) VALUES (?, ?, ?)", (settled.number, sign, tails))
+
+
+def _wanted(db: sqlite3.Connection, order: RunOrder) -> Row | None:
+    """Return the row of the run to take up; None: a new one is to be begun."""
+    if order.name is not None:
+        row: Row | None = db.execute(f"{_FIND} WHERE name = ?", (order.name,)).fetchone()
+        if row is None and order.resume:
+            raise no_run(order.name)
+        return row
+    if not order.resume:
+        return None
+    newest = f"{_FIND} WHERE tenants = ? AND output = ? AND NOT complete ORDER BY number DESC LIMIT 1"
+    row = db.execute(newest, (order.tenants, order.output)).fetchone()
+    if row is None:
+        raise nothing_to_resume()
+    return row
+
+
+def read_settled(db: sqlite3.Connection, number: int) -> set[str]:
+    """Return the tails of the calls that are settled."""
+    tails: set[str] = set()
+    for sign, text in db.execute("SELECT sign, tails FROM settled WHERE run = ? ORDER BY entry", (number,)):
+        some = (text[start : start + _TAIL] for start in range(0, len(text), _TAIL))
+        if sign > 0:
+            tails.update(some)
+        else:
+            tails.difference_update(some)
+    return tails
+
+
+def read_position(db: sqlite3.Connection, output: Place) -> int:
+    """Return up to where the output was read, or written by us; 0 when another file stands there."""
+    query = "SELECT position FROM outputs WHERE path = ? AND device = ? AND inode = ?"
+    row = db.execute(query, (output.path, output.device, output.inode)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def write_position(db: sqlite3.Connection, output: Place, position: int, wall: float) -> None:
+    """Note up to where the output was read."""
+    row = (output.path, output.device, output.inode, position, wall)
+    db.execute("INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?, ?)", row)

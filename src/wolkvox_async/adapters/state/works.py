@@ -1,0 +1,191 @@
+"""What the state's thread is asked to do."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeAlias, TypeVar
+
+from wolkvox_async.errors import RunError, StateError
+from wolkvox_async.marks import Mark
+
+from .clocks import Era
+from .committer import Work
+from .leases import Lease, LocalLeases
+from .outcomes import NEVER, Row, row_of, settle_rows
+from .runs import Runs
+from .slots import Slots, fresh_stamp
+from .tokens import make_slots, token_number
+
+Answer = TypeVar("Answer")
+Done: TypeAlias = Callable[[StateError | None], None]
+
+
+@dataclass(slots=True)
+class Asked(Generic[Answer]):
+    """Something that a task waits for; a `RunError` is an answer too."""
+
+    work: Callable[[sqlite3.Connection], Answer]
+    future: asyncio.Future[Answer]
+    answer: Answer | RunError | None = None
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        """Find the answer."""
+        try:
+            self.answer = self.work(db)
+        except RunError as error:
+            self.answer = error
+
+    def told(self, failure: StateError | None) -> None:
+        """Hand the answer over, unless nobody waits any more."""
+        if self.future.done():
+            return
+        if failure is not None:
+            self.future.set_exception(copied(failure))
+        elif isinstance(self.answer, RunError):
+            self.future.set_exception(self.answer)
+        else:
+            self.future.set_result(self.answer)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something that nobody waits for; `heard` is called when it is committed."""
+
+    work: Callable[[sqlite3.Connection], None]
+    heard: Callable[[], None] | None = None
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        """Write it."""
+        self.work(db)
+
+    def told(self, failure: StateError | None) -> None:
+        """Tell whoever wanted to hear."""
+        if failure is None and self.heard is not None:
+            self.heard()
+
+
+@dataclass(slots=True)
+class Entry:
+    """A settled mark; `asked` (CLOCK_BOOTTIME seconds) when its request left, if it was answered."""
+
+    mark: Mark
+    slot: int | None
+    asked: float | None
+    lease: Lease | None
+
+
+@dataclass(slots=True)
+class Settling:
+    """What one call of `settle` is about."""
+
+    run: str
+    entries: Sequence[Entry]
+    position: int | None
+    done: Done
+    parts: SettlingParts
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        """Do nothing: it is written together with others."""
+
+    def told(self, failure: StateError | None) -> None:
+        """Let go of tokens that wait for it, and call `done`."""
+        if failure is None:
+            for entry in self.entries:
+                if entry.lease is not None:
+                    self.parts.leases.committed(entry.mark.token, entry.lease)
+        self.done(None if failure is None else copied(failure))
+
+
+@dataclass(slots=True)
+class _RunMarks:
+    marks: list[Mark] = field(default_factory=list)
+    position: int | None = None
+
+
+class Settlement:
+    """Several settlings as one: the statements of a group do not grow with its number."""
+
+    def __init__(self, settlings: Sequence[Settling]) -> None:
+        self._settlings: Final = settlings
+        self._parts: Final = settlings[0].parts
+        parts = self._parts
+        entries = [entry for settling in settlings for entry in settling.entries if entry.mark.outcome != "skipped"]
+        self._now: Final = parts.era.moment(0.0)
+        self._placed: Final = [self._row(entry, entry.slot) for entry in entries if entry.slot is not None]
+        self._unplaced: Final = [entry for entry in entries if entry.slot is None]
+        self._runs: Final[dict[str, _RunMarks]] = {}
+        for settling in settlings:
+            run = self._runs.setdefault(settling.run, _RunMarks())
+            run.marks.extend(entry.mark for entry in settling.entries)
+            run.position = run.position if settling.position is None else settling.position
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        """Write it."""
+        rows = self._placed
+        if self._unplaced:
+            numbers = [token_number(entry.mark.token) for entry in self._unplaced]
+            places = make_slots(db, self._parts.slots, numbers)
+            unplaced = zip(self._unplaced, numbers, strict=True)
+            rows = rows + [self._row(entry, places[number]) for entry, number in unplaced]
+        settle_rows(db, rows)
+        for name, run in self._runs.items():
+            self._parts.runs.settle(db, name, run.marks, run.position)
+        self._shake()
+
+    def _shake(self) -> None:
+        """Tell everybody about tokens that are not ours: nothing else would."""
+        for settling in self._settlings:
+            for entry in settling.entries:
+                if entry.lease is None and entry.slot is not None:
+                    self._parts.slots.shake(entry.slot, fresh_stamp())
+
+    def _row(self, entry: Entry, slot: int) -> Row:
+        if entry.asked is None:
+            return row_of(entry.mark, slot, NEVER)
+        now = self._now
+        return row_of(entry.mark, slot, (now.boot, entry.asked, now.wall - (now.elapsed - entry.asked)))
+
+    def told(self, failure: StateError | None) -> None:
+        """Do nothing: each part is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettlingParts:
+    """What settling needs."""
+
+    slots: Slots
+    runs: Runs
+    era: Era
+    leases: LocalLeases
+
+
+def combine(writes: Sequence[Work]) -> list[Work]:
+    """Make one write of settlings that stand together."""
+    combined: list[Work] = []
+    together: list[Settling] = []
+    for write in (*writes, None):
+        if isinstance(write, Settling):
+            together.append(write)
+            continue
+        if together:
+            combined.append(Settlement(together))
+            together = []
+        if write is not None:
+            combined.append(write)
+    return combined
+
+
+def note_servers(db: sqlite3.Connection, down: Mapping[str, float], gone: Sequence[str], era: Era) -> None:
+    """Note which servers are down, and which are no longer."""
+    db.executemany("DELETE FROM servers WHERE server = ?", ((server,) for server in gone))
+    for server, seconds in down.items():
+        end = era.moment(-seconds)
+        db.execute("INSERT OR REPLACE INTO servers VALUES (?, ?, ?, ?)", (server, end.boot, end.elapsed, end.wall))
+
+
+def copied(failure: StateError) -> StateError:
+    """Return an error of its own for everybody who is told, so that no traceback grows."""
+    return StateError(*failure.args)

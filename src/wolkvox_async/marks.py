@@ -1,0 +1,117 @@
+"""What is remembered of a call: a mark, from its settlement or from its `call` record.
+
+Every `call` record is a commit mark. Read back from an output, it says the same as what
+the state was told when the call settled, so that a program that was killed between the
+two loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+
+from .model import Failed, Params, Skipped, question
+from .records import OutcomeName, Settlement, outcome_name
+
+DONE: Final = frozenset({"ok", "empty"})  # what a run never repeats, and what arms the interval
+
+_TAIL: Final = 16  # characters of a call's id that tell it from the others of its run
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A call that ended; `sent` (UTC) is when its last request had left, at the latest.
+
+    `due` (UTC) is when it may be made again.
+    """
+
+    run: str
+    call: str
+    tenant: str
+    operation: str
+    server: str
+    token: str
+    question: str
+    outcome: OutcomeName
+    kind: str | None
+    message: str | None
+    rows: int
+    attempts: int
+    at: datetime
+    sent: datetime
+    due: datetime | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the vendor answered, be it with nothing."""
+        return self.outcome in DONE
+
+
+def tail(call: str) -> str:
+    """Return the part of a call's id that tells it from the others of its run."""
+    return call[-_TAIL:]
+
+
+def mark_of(run: str, settlement: Settlement) -> Mark:
+    """Return the mark of a settled call."""
+    call, outcome = settlement.call, settlement.outcome
+    error = outcome.error if isinstance(outcome, Failed | Skipped) else None
+    rows = getattr(outcome, "rows", None)
+    return Mark(
+        run=run,
+        call=call.id,
+        tenant=call.operation.tenant,
+        operation=call.operation.name,
+        server=call.operation.server,
+        token=call.operation.token.id,
+        question=call.question,
+        outcome=outcome_name(outcome),
+        kind=None if error is None else error.kind.value,
+        message=None if error is None else error.message,
+        rows=0 if rows is None else len(rows),
+        attempts=settlement.attempts,
+        at=settlement.at,
+        sent=settlement.sent,
+        due=settlement.due,
+    )
+
+
+def read_mark(line: bytes) -> Mark | None:
+    """Return the mark that a `call` line holds; None when it is no `call` record."""
+    try:
+        record = orjson.loads(line)
+        return _of_record(record) if record["type"] == "call" else None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _of_record(record: Mapping[str, Any]) -> Mark:
+    error = record["error"] or {}
+    at = datetime.fromisoformat(record["at"]).astimezone(UTC)
+    return Mark(
+        run=record["run"],
+        call=record["call"],
+        tenant=record["tenant"],
+        operation=record["operation"],
+        server=record["server"],
+        token=record["token"],
+        question=question(record["api"], _asked(record)),
+        outcome=record["outcome"],
+        kind=error.get("kind"),
+        message=error.get("message"),
+        rows=record["rows"],
+        attempts=record["attempts"],
+        at=at,
+        sent=at,  # the record does not say when the request left: not later than its answer
+        due=None if record["next_at"] is None else datetime.fromisoformat(record["next_at"]).astimezone(UTC),
+    )
+
+
+def _asked(record: Mapping[str, Any]) -> Params:
+    params: Params = tuple((record["params"] or {}).items())
+    window = record["window"]
+    return params if window is None else (*params, ("date_ini", window["from"]), ("date_end", window["to"]))

@@ -1,0 +1,49 @@
+"""What can be observed of the engine, as frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from wolkvox_async.model import Call, ErrorKind, Operation, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class CallSettled:
+    """A call ended; `seconds` is how long its last attempt took."""
+
+    call: Call
+    outcome: Outcome
+    attempts: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """An attempt failed; `retry_in` is the pause in seconds, None when there is no retry."""
+
+    call: Call
+    kind: ErrorKind
+    message: str
+    number: int
+    retry_in: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenClosed:
+    """A token is out of use for `seconds`, because of `kind`."""
+
+    operation: Operation
+    kind: ErrorKind
+    seconds: float
+
+
+Event: TypeAlias = CallSettled | AttemptFailed | TokenClosed
+
+
+class Hook(Protocol):
+    """Observes the engine; must not block, and what it raises is reported, not obeyed."""
+
+    def observe(self, event: Event) -> None:
+        """Take notice of `event`."""
+        ...

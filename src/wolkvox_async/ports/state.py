@@ -1,0 +1,201 @@
+"""What outlives a process, and is shared by all that use the same state.
+
+*Leases* are looked at between two calls, so they wait for nothing: a claim is granted or
+it is not. What is *known* of a token (its last calls, whether it was refused) is read
+once and then again only when a claim says that others have used the token since. What
+was delivered is *settled* in groups, in the background.
+
+Times cross this port as seconds from now: the two sides need not have the same clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, TypeAlias
+
+from wolkvox_async.errors import StateError
+from wolkvox_async.marks import Mark
+from wolkvox_async.model import ErrorKind
+from wolkvox_async.records import Counters
+
+from .delivery import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The token is ours until it is released, and what we know of it is true."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """The token is ours, but others have used it since we looked: look before anything is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Another holder has the token; nobody knows for how long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Nobody has the token, and for `seconds` nobody may: a call of it may still be at work, or its pause is on."""
+
+    seconds: float
+
+
+Claim: TypeAlias = Granted | Unread | Taken | Closed
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why nothing is to be sent with a token for `seconds`: it was refused, or its quota is used up."""
+
+    kind: ErrorKind
+    message: str
+    seconds: float
+
+
+class Leases(Protocol):
+    """The right to use a token, for one holder at a time; by token id."""
+
+    def claim(self, token: str) -> Claim:
+        """Ask for `token`; when granted (or unread), it is ours until `release`.
+
+        Not to be called for a token that is held already. Raises `StateError`.
+        """
+        ...
+
+    def begin(self, token: str, hold: float) -> None:
+        """Note, before anything is sent, that an attempt begins.
+
+        Should nothing more be heard of it, nobody may use the token for `hold` seconds.
+        """
+        ...
+
+    def end(self, token: str, closed_for: float) -> None:
+        """Note how an attempt ended: nobody may use the token for `closed_for` seconds (0: at once)."""
+        ...
+
+    def release(self, token: str) -> None:
+        """Give the token back."""
+        ...
+
+
+class Knowledge(Protocol):
+    """What is known of tokens; by token id, and by the question that was asked of them."""
+
+    async def look(self, tokens: Collection[str]) -> None:
+        """Read what is known of `tokens`, new ones included; a claim of any other is `Unread`."""
+        ...
+
+    def since(self, token: str, question: str) -> float | None:
+        """Return how many seconds ago the last such request left that was answered; None: too long, or never."""
+        ...
+
+    def arm(self, token: str, question: str, seconds_ago: float) -> None:
+        """Note that a request which left so long ago was answered (ok or empty); for this process alone.
+
+        It counts from now on, and for good once it is settled.
+        """
+        ...
+
+    def disarm(self, token: str, question: str) -> None:
+        """Undo `arm`: the answer will never be delivered, so it is as if it had not been asked for."""
+        ...
+
+    def refusal(self, token: str) -> Refusal | None:
+        """Return why nothing is to be sent with `token` at present."""
+        ...
+
+    def refuse(self, token: str, refusal: Refusal) -> None:
+        """Note that the vendor refused `token`, for everybody."""
+        ...
+
+    async def forgive(self, tokens: Collection[str]) -> None:
+        """Forget that they were refused."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunOrder:
+    """Which run is wanted: a new one under `id`, a named one, or (`resume`) the newest that is not complete.
+
+    `tenants` and `output` are told apart as texts; a run has one output for good.
+    """
+
+    id: str
+    at: datetime
+    name: str | None = None
+    resume: bool = False
+    tenants: str = ""
+    output: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A run that is ours until it is closed.
+
+    Calls are planned as of `at`, so that a resumed run asks the same. `settled` are the
+    calls (the tails of their ids) that ended ok or empty; `counters` what they came to.
+    """
+
+    id: str
+    at: datetime
+    resumed: bool = False
+    settled: frozenset[str] = frozenset()
+    counters: Counters = field(default_factory=Counters)
+
+
+class Ledger(Protocol):
+    """Runs, and which of their calls are settled."""
+
+    async def open_run(self, order: RunOrder) -> OpenRun:
+        """Begin or take up a run; raises `RunError` when it cannot be taken up."""
+        ...
+
+    def settle(
+        self, run: str, marks: Sequence[Mark], position: int | None, done: Callable[[StateError | None], None]
+    ) -> None:
+        """Note that `marks` were delivered; `done` is called, in the event loop, once everybody knows.
+
+        `position` is where the run's output ends behind them, if it can be read back.
+        """
+        ...
+
+    def unsettle(self, run: str, marks: Sequence[Mark]) -> None:
+        """Note that settled `marks` did not arrive after all: they are as if never called."""
+        ...
+
+    async def close_run(self, run: str, *, complete: bool) -> None:
+        """Let go of the run, when everything settled is known; `complete`: there is nothing left to do in it."""
+        ...
+
+
+class State(Leases, Knowledge, Ledger, Protocol):
+    """All of it, as one thing that is opened and closed."""
+
+    def note_servers(self, down: Mapping[str, float]) -> None:
+        """Note which servers are down, and in how many seconds each is tried again."""
+        ...
+
+    async def flush(self) -> None:
+        """Return when everything told so far is known to everybody; raises `StateError`."""
+        ...
+
+    async def close(self) -> None:
+        """Give everything back; raises `StateError` when something could not be kept."""
+        ...
+
+
+class Adopter(Protocol):
+    """Takes over what an output says, whoever wrote it."""
+
+    async def adopted(self, output: Place) -> int:
+        """Return up to where the output was read."""
+        ...
+
+    async def adopt(self, output: Place, marks: Iterable[Mark], end: int) -> None:
+        """Take `marks` over; everything before `end` has been read."""
+        ...
