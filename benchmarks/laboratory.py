@@ -85,9 +85,11 @@ def vendor(*arguments: str) -> Iterator[Vendor]:
 
 
 def fetch(at: Vendor, *arguments: str) -> Pass:
-    """Run `fetch` against the vendor and read what it wrote."""
-    output = at.folder / f"usage-{time.monotonic_ns()}.jsonl"
+    """Run `fetch` against the vendor, with a state folder of its own, and read what it wrote."""
+    number = time.monotonic_ns()
+    output = at.folder / f"usage-{number}.jsonl"
     command = [*PROGRAM, "fetch", "--tenants", str(at.tenants), "--base-url", at.base_url, "--output", str(output)]
+    command += ["--state", str(at.folder / f"state-{number}")]
     started = time.monotonic()
     process = subprocess.Popen([*command, "--no-progress", "--log-level", "error", *arguments])
     _, status, usage = os.wait4(process.pid, 0)

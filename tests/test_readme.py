@@ -18,6 +18,8 @@ from wolkvox_async.settings.tenants import survey_tenants
 from wolkvox_async.testing import Profile, Simulator
 
 README = Path(__file__).parent.parent / "README.md"
+pytestmark = pytest.mark.usefixtures("own_state")
+
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

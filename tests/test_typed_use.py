@@ -160,7 +160,7 @@ async def test_a_typed_program_embeds_the_engine_with_parts_of_its_own() -> None
     tenants = load_tenants(TENANTS)
     assert_type(tenants, Tenants)
     parts = Parts(transport=transport, clock=clock, hooks=(listening,), tokens=tokens)
-    opening = open_engine(tenants, Options(max_in_flight=10), parts=parts)
+    opening = open_engine(tenants, Options(max_in_flight=10, interval=0), parts=parts)
     assert_type(opening, OpenEngine)
     async with opening as engine:
         assert_type(engine, Engine)

@@ -18,20 +18,22 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .catalog import Catalog, Endpoint
-    from .engine import CallResult, Engine, Records, Summary
+    from .engine import CallResult, Engine, Records, RunName, Summary
     from .errors import (
         ConfigurationError,
         Mistake,
         OutputBusyError,
         OutputClosedError,
         OutputError,
+        RunError,
         SelectionError,
+        StateError,
         UsageError,
         WolkvoxError,
     )
     from .model import CallError, ErrorKind, Operation, Token
     from .planning import DateRange
-    from .ports import AttemptFailed, CallSettled, Clock, Hook, Sink, TokenClosed, TokenSource, Transport
+    from .ports import AttemptFailed, CallSettled, Clock, Hook, Sink, State, TokenClosed, TokenSource, Transport
     from .records import CallRecord, Record, RowRecord, RunRecord
     from .settings.composition import OpenEngine, Parts, open_engine
     from .settings.entries import Tenants
@@ -63,9 +65,13 @@ __all__ = [
     "Record",
     "Records",
     "RowRecord",
+    "RunError",
+    "RunName",
     "RunRecord",
     "SelectionError",
     "Sink",
+    "State",
+    "StateError",
     "Summary",
     "Tenants",
     "Token",
@@ -81,12 +87,12 @@ __all__ = [
 
 _HOMES = {
     "catalog": "Catalog Endpoint",
-    "engine": "CallResult Engine Records Summary",
-    "errors": "ConfigurationError Mistake OutputBusyError OutputClosedError OutputError SelectionError "
-    "UsageError WolkvoxError",
+    "engine": "CallResult Engine Records RunName Summary",
+    "errors": "ConfigurationError Mistake OutputBusyError OutputClosedError OutputError RunError SelectionError "
+    "StateError UsageError WolkvoxError",
     "model": "CallError ErrorKind Operation Token",
     "planning": "DateRange",
-    "ports": "AttemptFailed CallSettled Clock Hook Sink TokenClosed TokenSource Transport",
+    "ports": "AttemptFailed CallSettled Clock Hook Sink State TokenClosed TokenSource Transport",
     "records": "CallRecord Record RowRecord RunRecord",
     "settings.composition": "OpenEngine Parts open_engine",
     "settings.entries": "Tenants",

@@ -28,7 +28,7 @@ async def test_records_go_to_standard_output_and_nothing_else_does(secret_store:
 
 async def test_a_file_is_appended_to(secret_store: Path, tmp_path: Path) -> None:
     output = tmp_path / "usage.jsonl"
-    output.write_bytes(b'{"type":"run"}\n')
+    output.write_bytes(b'{"type":"run","run":"r"}\n')
     async with Simulator(SMALL) as simulator:
         done = await run("fetch", *written(simulator, secret_store), "--output", str(output))
     assert (done.code, done.out) == (0, b"")

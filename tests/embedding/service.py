@@ -25,7 +25,13 @@ class Service:
 
     def __init__(self, app: str, tenants: Path, base_url: str) -> None:
         self._app: Final = APPS / app
-        self._environment: Final = {**os.environ, "TENANTS": str(tenants), "BASE_URL": base_url, "PYTHONPATH": _SOURCES}
+        self._environment: Final = {
+            **os.environ,
+            "TENANTS": str(tenants),
+            "BASE_URL": base_url,
+            "INTERVAL": "0",
+            "PYTHONPATH": _SOURCES,
+        }
         self._process: asyncio.subprocess.Process | None = None
         self.url = ""
         self._wrote = b""

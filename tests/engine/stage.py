@@ -15,12 +15,24 @@ from random import Random
 from typing import Any, Final
 
 from wolkvox_async.adapters.clock import LoopClock
+from wolkvox_async.adapters.state import MemoryState
 from wolkvox_async.catalog import Catalog
 from wolkvox_async.engine import Engine, EngineParts
 from wolkvox_async.engine.crew import CrewParts
+from wolkvox_async.engine.permits import Terms
 from wolkvox_async.model import Answer, Breakdown, Call, ErrorKind, Operation, Token
 from wolkvox_async.planning import Subscription, Wanted
-from wolkvox_async.ports import AttemptFailed, CallSettled, Clock, Event, Hook, TokenClosed, TokenSource, Transport
+from wolkvox_async.ports import (
+    AttemptFailed,
+    CallSettled,
+    Clock,
+    Event,
+    Hook,
+    State,
+    TokenClosed,
+    TokenSource,
+    Transport,
+)
 from wolkvox_async.records import CallRecord, Record
 from wolkvox_async.scheduling.decisions import AfterFailure, Limits
 from wolkvox_async.scheduling.retry import RetryPolicy
@@ -35,6 +47,7 @@ REFUSED: Final = refusal(403, "PLEASE VALIDATE TOKEN")
 BUSY: Final = refusal(403, "EXCEEDS THE LIMIT OF SIMULTANEOUS REQUESTS PER TOKEN")
 QUOTA: Final = refusal(403, "TOKEN LIMIT EXCEEDED")
 MAINTENANCE: Final = refusal(403, "BACKUP WINDOW")
+BROKEN: Final = refusal(500, "TRY AGAIN", error="INTERNAL ERROR")
 DOWN: Final = refusal(503, "TRY AGAIN", error="UNAVAILABLE")
 UNKNOWN: Final = refusal(400, "THE API INTERACTIONS DOES NOT EXIST", error="BAD REQUEST")
 
@@ -135,6 +148,9 @@ class Stage:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     after_failure: AfterFailure = "hold"
     server_limit: float = 60.0
+    interval: float = 0.0  # off: most tests ask the same again and again
+    wait: float = 10.0
+    state: State | None = None
     jitter: float | None = None
     transport: Transport | None = None
 
@@ -143,15 +159,18 @@ class Stage:
         self.scripted = ScriptedTransport(self.script)
 
     def engine(self) -> Engine:
+        clock = self.clock or LoopWall()
         crew = CrewParts(
             scheduler=Scheduler(self.limits, self.retry, after_failure=self.after_failure),
             transport=self.transport or self.scripted,
-            clock=self.clock or LoopWall(),
+            clock=clock,
             hook=self.hook or self.ear,
             chance=Random(7).random if self.jitter is None else itertools.repeat(self.jitter).__next__,
+            state=self.state or MemoryState(clock),
             server_limit=self.server_limit,
+            terms=Terms(max(65.0, 10.0 + self.server_limit), self.limits.token_gap, self.wait),
         )
-        parts = EngineParts(crew, self.tokens, CATALOG, self.limits, self.retry.max_attempts, "0.1.0")
+        parts = EngineParts(crew, self.tokens, CATALOG, self.limits, self.retry.max_attempts, "0.1.0", self.interval)
         return Engine(self.subscriptions, parts)
 
     @property

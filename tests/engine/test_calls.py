@@ -12,7 +12,7 @@ from wolkvox_async.scheduling.decisions import Limits
 from wolkvox_async.testing import ManualClock, ok_answer
 
 from .stage import (
-    DOWN,
+    BROKEN,
     EMPTY,
     GOOD,
     REFUSED,
@@ -114,7 +114,7 @@ async def test_a_cancelled_caller_in_the_queue_is_forgotten() -> None:
             gate.open()
         await asyncio.wait(waiting)
         assert engine.snapshot().queued == 0
-        assert not engine._callers
+        assert not engine._endings.callers
     assert [call.api for call in stage.scripted.calls] == ["vision", "tts_chars"]
     assert [task.cancelled() for task in waiting] == [False, True, False]
 
@@ -137,7 +137,7 @@ async def test_a_cancelled_caller_in_flight_is_finished_for_the_tokens_sake() ->
 
 
 async def test_a_cancelled_caller_whose_call_failed_is_not_tried_again() -> None:
-    gate = Gate(DOWN)
+    gate = Gate(BROKEN)
     stage = Stage([subscription()], gate, clock=(clock := ManualClock()))
     async with stage.engine() as engine:
         caller = asyncio.create_task(engine.call("acme/bogota", "vision"))
@@ -153,7 +153,7 @@ async def test_a_cancelled_caller_whose_call_failed_is_not_tried_again() -> None
 
 
 async def test_a_caller_cancelled_between_two_attempts_leaves_no_timer() -> None:
-    stage = Stage([subscription()], lambda _call, _n: DOWN)
+    stage = Stage([subscription()], lambda _call, _n: BROKEN)
     async with stage.engine() as engine:
         before = left().timers
         caller = asyncio.create_task(engine.call("acme/bogota", "vision"))

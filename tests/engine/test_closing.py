@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from wolkvox_async.classify import classify
-from wolkvox_async.engine.closing import REFUSED_FOR, Span, closed_until
+from wolkvox_async.engine.closing import REFUSED_FOR, Span, closing
 from wolkvox_async.model import Answer, Breakdown, ErrorKind, Operation
 
-from .stage import BUSY, DOWN, EMPTY, GOOD, MAINTENANCE, QUOTA, REFUSED, broke, token
+from .stage import BROKEN, BUSY, EMPTY, GOOD, MAINTENANCE, QUOTA, REFUSED, broke, token
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -20,10 +20,10 @@ def until(met: Answer | Breakdown, *, at: datetime = NOON, zone: str = "America/
     """Return until when a token is closed after an attempt that took from 100 to 110."""
     span = Span(100.0, 110.0, at)
     operation = Operation("acme", "bogota", "0010", token("a"), zone)
-    return closed_until(operation, met, classify(met, now=at), span, server_limit=limit)
+    return closing(operation, met, classify(met, now=at), span, server_limit=limit).until
 
 
-@pytest.mark.parametrize("met", [GOOD, EMPTY, BUSY, MAINTENANCE, DOWN])
+@pytest.mark.parametrize("met", [GOOD, EMPTY, BUSY, MAINTENANCE, BROKEN])
 def test_an_answer_that_does_not_speak_of_the_token_closes_nothing(met: Answer) -> None:
     assert until(met) == 0.0
 

@@ -17,7 +17,7 @@ from wolkvox_async.scheduling.decisions import Limits
 from wolkvox_async.scheduling.retry import RetryPolicy
 from wolkvox_async.testing import ManualClock, ok_answer
 
-from .stage import DOWN, GOOD, Stage, ends, kind_of, left, many, outcomes, read_all, settle_down, subscription
+from .stage import BROKEN, GOOD, Stage, ends, kind_of, left, many, outcomes, read_all, settle_down, subscription
 
 THREE = ("interactions", "gamification", "ivr_calls")
 
@@ -114,7 +114,7 @@ async def test_between_two_attempts_on_a_token_there_is_its_gap() -> None:
         start = asyncio.get_running_loop().time()
         await asyncio.sleep(2)
         spans.append((start, start + 2))
-        return DOWN if number == 1 else GOOD
+        return BROKEN if number == 1 else GOOD
 
     stage = Stage([subscription("acme/bogota", THREE)], script, limits=Limits(token_gap=7.5), jitter=0.0)
     async with stage.engine() as engine:
@@ -124,7 +124,7 @@ async def test_between_two_attempts_on_a_token_there_is_its_gap() -> None:
 
 @pytest.mark.looptime
 async def test_a_token_that_waits_costs_no_task_and_no_timer_of_its_own() -> None:
-    stage = Stage(many(50), lambda _call, number: DOWN if number == 1 else GOOD, limits=Limits(max_in_flight=4))
+    stage = Stage(many(50), lambda _call, number: BROKEN if number == 1 else GOOD, limits=Limits(max_in_flight=4))
     async with stage.engine() as engine:
         before = left()
         async with engine.fetch() as records:
@@ -181,7 +181,7 @@ async def test_a_defect_in_judging_an_answer_costs_one_call(monkeypatch: pytest.
             raise ZeroDivisionError
         return real(met, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("wolkvox_async.engine.crew.classify", stumbles)
+    monkeypatch.setattr("wolkvox_async.engine.attempts.classify", stumbles)
     stage = Stage(many(3), lambda call, _n: ok_answer("stumble") if call.operation.path == "t1/main" else GOOD)
     async with stage.engine() as engine:
         records = await read_all(engine)

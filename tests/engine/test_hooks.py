@@ -11,8 +11,8 @@ from wolkvox_async.scheduling.decisions import Limits
 from wolkvox_async.scheduling.retry import RetryPolicy
 
 from .stage import (
+    BROKEN,
     BUSY,
-    DOWN,
     GOOD,
     QUOTA,
     REFUSED,
@@ -49,7 +49,7 @@ async def test_calls_that_were_not_made_are_told_as_well() -> None:
 
 @pytest.mark.looptime
 async def test_a_failed_attempt_is_told_with_the_pause_before_the_next() -> None:
-    stage = Stage([subscription()], lambda _call, _n: DOWN, retry=RetryPolicy(max_attempts=3, backoff=4), jitter=0.5)
+    stage = Stage([subscription()], lambda _call, _n: BROKEN, retry=RetryPolicy(max_attempts=3, backoff=4), jitter=0.5)
     async with stage.engine() as engine:
         await engine.call("acme/bogota", "vision")
     assert [(event.number, event.kind, event.retry_in) for event in stage.ear.failures] == [

@@ -135,7 +135,7 @@ async def test_a_call_whose_caller_went_away_keeps_its_token_until_it_is_answere
 async def test_after_a_refusal_the_vendor_sees_that_token_no_more() -> None:
     faults = {"0": FAULTS["refused"], "1": FAULTS["no-token"], "2": FAULTS["code-401-text"]}
     async with Simulator(Profile(servers=1, operations=4, apis=THREE, faults=faults)) as vendor:
-        async with engine_for(vendor, after_failure="continue") as engine:
+        async with engine_for(vendor, after_failure="continue", interval=0) as engine:
             for _ in range(3):
                 await read_all(engine)
         verdict = vendor.verdict()

@@ -14,7 +14,7 @@ from wolkvox_async.model import Answer, Breakdown, Call, ErrorKind
 from wolkvox_async.scheduling.decisions import Limits
 from wolkvox_async.testing import ManualClock, ok_answer
 
-from .stage import DOWN, GOOD, Gate, Stage, ends, kind_of, left, many, outcomes, read_all, settle_down, subscription
+from .stage import BROKEN, GOOD, Gate, Stage, ends, kind_of, left, many, outcomes, read_all, settle_down, subscription
 
 THREE = ("interactions", "gamification", "ivr_calls")
 
@@ -46,7 +46,7 @@ async def test_stopping_skips_what_waits_and_lets_what_is_in_flight_end() -> Non
 
 
 async def test_stopping_ends_a_tried_call_with_its_last_failure() -> None:
-    stage = Stage(many(2, THREE[:1]), lambda _call, _n: DOWN, clock=ManualClock())
+    stage = Stage(many(2, THREE[:1]), lambda _call, _n: BROKEN, clock=ManualClock())
     async with stage.engine() as engine, engine.fetch() as records:
         call = asyncio.create_task(engine.call("t0/main", "vision"))
         await settle_down()
@@ -59,7 +59,7 @@ async def test_stopping_ends_a_tried_call_with_its_last_failure() -> None:
 
 
 async def test_a_failure_after_stopping_is_not_tried_again() -> None:
-    gate = Gate(DOWN)
+    gate = Gate(BROKEN)
     stage = Stage(many(1), gate)
     async with stage.engine() as engine:
         call = asyncio.create_task(engine.call("t0/main", "vision"))
@@ -224,7 +224,7 @@ async def test_leaving_while_nobody_reads_a_big_answer_leaves_nothing() -> None:
 
 async def test_leaving_keeps_no_timer_of_tokens_that_wait() -> None:
     before = left()
-    stage = Stage(many(10), lambda _call, _n: DOWN)
+    stage = Stage(many(10), lambda _call, _n: BROKEN)
     async with stage.engine() as engine:
         callers = [asyncio.create_task(engine.call(f"t{n}/main", "vision")) for n in range(10)]
         await settle_down()

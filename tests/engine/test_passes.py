@@ -16,7 +16,7 @@ from wolkvox_async.scheduling.decisions import Limits
 from wolkvox_async.testing import ManualClock, ok_answer
 
 from .stage import (
-    DOWN,
+    BROKEN,
     EMPTY,
     GOOD,
     ROWS,
@@ -58,7 +58,7 @@ async def test_the_last_record_counts_what_was() -> None:
 
     def script(call: Call, number: int) -> Answer:
         clock.advance(0.25)
-        return DOWN if number == 1 and call.operation.path == "t3/main" else answers[call.operation.path]
+        return BROKEN if number == 1 and call.operation.path == "t3/main" else answers[call.operation.path]
 
     stage = Stage(many(4), script, clock=clock)
     async with stage.engine() as engine, engine.fetch() as records:
@@ -77,7 +77,7 @@ async def test_the_last_record_counts_what_was() -> None:
 
 async def test_every_planned_call_ends_exactly_once() -> None:
     def script(call: Call, number: int) -> Answer:
-        return (GOOD, EMPTY, DOWN, UNKNOWN)[(ord(call.id[-1]) + number) % 4]
+        return (GOOD, EMPTY, BROKEN, UNKNOWN)[(ord(call.id[-1]) + number) % 4]
 
     stage = Stage(many(50, THREE, servers=3), script, clock=(clock := ManualClock()))
     async with stage.engine() as engine, engine.fetch() as records:
@@ -349,7 +349,7 @@ async def test_leaving_a_pass_forgets_what_was_not_called_and_finishes_what_was(
 
 
 async def test_a_pass_that_was_left_tries_nothing_again() -> None:
-    gate = Gate(DOWN)
+    gate = Gate(BROKEN)
     stage = Stage(many(1, THREE), gate, clock=(clock := ManualClock()))
     async with stage.engine() as engine:
         async with engine.fetch():
@@ -363,7 +363,7 @@ async def test_a_pass_that_was_left_tries_nothing_again() -> None:
 
 
 async def test_a_pass_left_while_its_calls_wait_leaves_no_timer() -> None:
-    stage = Stage(many(10), lambda _call, _n: DOWN)
+    stage = Stage(many(10), lambda _call, _n: BROKEN)
     async with stage.engine() as engine:
         before = left().timers
         async with engine.fetch():
@@ -383,11 +383,11 @@ async def test_a_pass_that_was_left_is_forgotten_once_its_calls_in_flight_have_e
         entering.cancel()
         await asyncio.wait([entering])
         assert entering.cancelled()
-        assert engine._passes
+        assert engine._endings.passes
         for _ in range(3):
             gate.open()
             await settle_down()
-        assert not engine._passes
+        assert not engine._endings.passes
 
 
 async def test_calls_behind_those_of_a_pass_that_was_left_go_on() -> None:

@@ -14,8 +14,8 @@ from wolkvox_async.scheduling.retry import RetryPolicy
 from wolkvox_async.testing import refusal
 
 from .stage import (
+    BROKEN,
     BUSY,
-    DOWN,
     GOOD,
     MAINTENANCE,
     UNKNOWN,
@@ -56,11 +56,11 @@ class Diary:
 
 
 def limited(retry_after: str) -> Answer:
-    return Answer(429, refusal(429, "SLOW DOWN").body, retry_after)
+    return Answer(429, refusal(429, "SLOW BROKEN").body, retry_after)
 
 
 async def test_pauses_double_and_attempts_have_an_end() -> None:
-    diary = Diary(DOWN)
+    diary = Diary(BROKEN)
     stage = Stage([subscription()], diary, retry=RetryPolicy(max_attempts=5, backoff=2.0), jitter=0.5)
     async with stage.engine() as engine:
         result = await engine.call("acme/bogota", "interactions")
@@ -70,14 +70,14 @@ async def test_pauses_double_and_attempts_have_an_end() -> None:
 
 async def test_full_jitter_is_between_nothing_and_the_whole_pause() -> None:
     for jitter, pauses in ((0.0, [0.0, 0.0, 0.0]), (0.999, [0.999, 1.998, 3.996])):
-        diary = Diary(DOWN)
+        diary = Diary(BROKEN)
         async with Stage([subscription()], diary, jitter=jitter).engine() as engine:
             await engine.call("acme/bogota", "interactions")
         assert diary.pauses == pauses
 
 
 async def test_a_call_that_recovers_is_ok_and_says_how_often_it_was_tried() -> None:
-    diary = Diary(DOWN, DOWN, GOOD)
+    diary = Diary(BROKEN, BROKEN, GOOD)
     async with Stage([subscription()], diary).engine() as engine:
         records = await read_all(engine)
     assert [(end["outcome"], end["attempts"]) for end in ends(records)] == [("ok", 3)]
@@ -102,7 +102,7 @@ async def test_a_longer_pause_than_patience_allows_is_a_failure_at_once(said: st
 
 @pytest.mark.parametrize("wait", [BUSY, MAINTENANCE])
 async def test_waiting_for_the_token_or_the_server_uses_up_no_attempts(wait: Answer) -> None:
-    diary = Diary(*[wait] * 3, DOWN, GOOD)
+    diary = Diary(*[wait] * 3, BROKEN, GOOD)
     stage = Stage([subscription()], diary, retry=RetryPolicy(max_attempts=2, patience=600))
     async with stage.engine() as engine:
         result = await engine.call("acme/bogota", "interactions")
@@ -120,7 +120,7 @@ async def test_patience_has_an_end(wait: Answer, kind: str) -> None:
 
 
 async def test_a_retry_keeps_its_place_before_the_tokens_other_calls() -> None:
-    diary = Diary(DOWN, GOOD)
+    diary = Diary(BROKEN, GOOD)
     async with Stage([subscription("acme/bogota", THREE)], diary).engine() as engine:
         await read_all(engine)
     assert diary.apis == ["interactions", *THREE]
@@ -128,7 +128,7 @@ async def test_a_retry_keeps_its_place_before_the_tokens_other_calls() -> None:
 
 async def test_a_token_that_waits_holds_up_no_other() -> None:
     def script(call: Call, _number: int) -> Answer:
-        return DOWN if call.operation.path == "t0/main" else GOOD
+        return BROKEN if call.operation.path == "t0/main" else GOOD
 
     async with Stage(many(30), script).engine() as engine, engine.fetch() as records:
         reading = aiter(records)
@@ -167,7 +167,7 @@ async def test_a_failure_of_the_calls_own_holds_nothing() -> None:
 
 
 def _down_in_bogota(call: Call, _number: int) -> Answer:
-    return DOWN if call.operation.name == "bogota" else GOOD
+    return BROKEN if call.operation.name == "bogota" else GOOD
 
 
 # --- what the vendor may still be working on ----------------------------------------------

@@ -13,8 +13,8 @@ import aiohttp
 import pytest
 
 from tests.engine.stage import (
+    BROKEN,
     BUSY,
-    DOWN,
     GOOD,
     REFUSED,
     Ear,
@@ -179,9 +179,9 @@ async def test_a_token_source_that_fails_is_reported_and_costs_the_refused_call_
 
 async def test_options_may_be_given_one_by_one_or_as_a_value_or_both() -> None:
     for options, changes in ((Options(max_attempts=2, backoff=0), {}), (None, {"max_attempts": 2, "backoff": 0.0})):
-        async with open_engine(one(), options, parts=Parts(scripted(DOWN)), **changes) as engine:
+        async with open_engine(one(), options, parts=Parts(scripted(BROKEN)), **changes) as engine:
             assert (await engine.call("acme/bogota", "vision")).attempts == 2
-    async with open_engine(one(), Options(max_attempts=9), parts=Parts(scripted(DOWN)), max_attempts=1) as engine:
+    async with open_engine(one(), Options(max_attempts=9), parts=Parts(scripted(BROKEN)), max_attempts=1) as engine:
         assert (await engine.call("acme/bogota", "vision")).attempts == 1
 
 
@@ -241,13 +241,13 @@ async def test_the_limits_reach_the_scheduler(changes: dict[str, Any], seconds: 
 
 @pytest.mark.looptime
 async def test_the_policy_of_retries_reaches_the_scheduler() -> None:
-    (records, _), took = await _of_the_limits({"max_attempts": 3, "backoff": 8.0}, lambda _call, _n: DOWN)
+    (records, _), took = await _of_the_limits({"max_attempts": 3, "backoff": 8.0}, lambda _call, _n: BROKEN)
     assert outcomes(records) == {"failed server_error": 6, "skipped held": 6}
     assert took == pytest.approx(4 + 8)
     (records, _), took = await _of_the_limits({"patience": 50.0}, lambda _call, _n: BUSY)
     assert outcomes(records) == {"failed token_busy": 6, "skipped held": 6}
     assert took == pytest.approx(50, abs=0.01)
-    (records, _), took = await _of_the_limits({"after_failure": "continue", "max_attempts": 1}, lambda _c, _n: DOWN)
+    (records, _), took = await _of_the_limits({"after_failure": "continue", "max_attempts": 1}, lambda _c, _n: BROKEN)
     assert outcomes(records) == {"failed server_error": 12}
 
 
@@ -348,7 +348,7 @@ async def test_a_clock_and_chance_of_ones_own_are_used() -> None:
         drawn.append(0.25)
         return 0.25
 
-    async with open_engine(one(), parts=Parts(scripted(DOWN), clock=clock, chance=chance), backoff=8.0) as engine:
+    async with open_engine(one(), parts=Parts(scripted(BROKEN), clock=clock, chance=chance), backoff=8.0) as engine:
         call = asyncio.create_task(engine.call("acme/bogota", "vision"))
         attempts = []
         for seconds in (0, 1.9, 0.2, 3.8, 0.2, 7.8, 0.3):
@@ -446,8 +446,8 @@ async def test_two_engines_do_not_know_each_other() -> None:
         described = [load_tenants({"tenants": part}) for part in (half[:1], half[1:])]
         parts = Parts(environment=vendor.environment())
         async with (
-            open_engine(described[0], parts=parts, base_url=vendor.base_url) as first,
-            open_engine(described[1], parts=parts, base_url=vendor.base_url) as second,
+            open_engine(described[0], parts=parts, base_url=vendor.base_url, interval=0) as first,
+            open_engine(described[1], parts=parts, base_url=vendor.base_url, interval=0) as second,
         ):
             seen = await asyncio.gather(read_all(first), read_all(second), read_all(first), read_all(second))
         assert vendor.verdict().ok, vendor.verdict()

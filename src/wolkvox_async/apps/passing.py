@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from wolkvox_async.adapters.jsonlines import JsonLines, open_output
-from wolkvox_async.engine import Engine, Summary
+from wolkvox_async.adapters.clock import LoopClock
+from wolkvox_async.adapters.jsonlines import JsonLines, marks, open_output
+from wolkvox_async.adapters.state import MemoryState, SqliteState
+from wolkvox_async.adapters.telemetry import library_logger
+from wolkvox_async.engine import Engine, RunName, Summary
 from wolkvox_async.errors import OutputClosedError, OutputError
+from wolkvox_async.marks import read_mark
 from wolkvox_async.planning import DateRange
-from wolkvox_async.settings.composition import open_engine
+from wolkvox_async.ports import Adopter, Clock, Place
+from wolkvox_async.records import Counters, timestamp
+from wolkvox_async.settings.composition import Parts, open_engine, open_state
 from wolkvox_async.settings.entries import Tenants
 from wolkvox_async.settings.options import Options
 
@@ -28,6 +35,8 @@ class Order:
     tenants: Tenants
     options: Options
     output: str = "-"
+    run: str | None = None
+    resume: bool = False
     apis: Sequence[str] = ()
     dates: DateRange | None = None
     drain: float = 10.0
@@ -44,10 +53,15 @@ class Ending:
 
 
 async def run_pass(order: Order) -> Ending:
-    """Make the pass; raises `ConfigurationError` before anything is called."""
+    """Make the pass; raises `ConfigurationError` before anything is called, `StateError` at any time."""
+    clock = LoopClock()
     try:
-        async with open_output(order.output) as sink:
-            return await _with_output(order, sink)
+        async with (
+            state_of(order.options, clock) as state,
+            open_output(order.output, durable=order.options.durability == "power") as sink,
+        ):
+            await take_over(state, sink)
+            return await _with_output(order, sink, Parts(clock=clock, state=state))
     except OutputClosedError:
         return Ending(Exit.OUTPUT)
     except OutputError as error:
@@ -83,23 +97,56 @@ class _Stage:
             self._task.uncancel()
 
 
-async def _with_output(order: Order, sink: JsonLines) -> Ending:
+@asynccontextmanager
+async def state_of(options: Options, clock: Clock) -> AsyncIterator[SqliteState | MemoryState]:
+    """Open the state for the length of the block; raises `StateError`."""
+    state = await open_state(options, clock, library_logger())
+    try:
+        yield state
+    finally:
+        await state.close()
+
+
+async def take_over(state: Adopter, sink: JsonLines) -> None:
+    """Have the state know what the output says: a program that was killed could not tell it."""
+    if sink.place is None or sink.position is None:
+        return
+    place = Place(str(sink.place.path), sink.place.device, sink.place.inode)
+    start = await state.adopted(place)
+    found = (read_mark(line) for line in marks(sink.place, start, sink.position))
+    await state.adopt(place, (mark for mark in found if mark is not None), sink.position)
+
+
+async def _with_output(order: Order, sink: JsonLines, parts: Parts) -> Ending:
     stage = _Stage(sink)
     with StopSignals(Reactions(stage.stop, stage.abandon, stage.abort), order.drain) as signals:
         try:
-            async with open_engine(order.tenants, order.options) as stage.engine:
+            async with open_engine(order.tenants, order.options, parts=parts) as stage.engine:
                 summary = await _fetch(stage.engine, order, sink)
         except asyncio.CancelledError:
             if signals.received is None:
                 raise
             stage.recover()
             return Ending(of_signal(signals.received))
-    return Ending(of_pass(summary.counters) if signals.received is None else of_signal(signals.received), summary)
+    code = of_pass(summary.counters) if signals.received is None else of_signal(signals.received)
+    return Ending(code, summary, _not_due(summary.counters, order.options))
+
+
+def _not_due(counters: Counters, options: Options) -> str | None:
+    """Say what was not called because too little time has passed."""
+    if counters.due is None:
+        return None
+    calls = "1 call was" if counters.not_due == 1 else f"{counters.not_due} calls were"
+    return (
+        f"{calls} not due: due until {timestamp(counters.due)}, because the same is asked of a token at most every "
+        f"{options.interval:g} s (--interval); --wait SECONDS waits for calls that come due (now {options.wait:g})"
+    )
 
 
 async def _fetch(engine: Engine, order: Order, sink: JsonLines) -> Summary:
     live = sys.stderr.isatty() if order.progress is None else order.progress and sys.stderr.isatty()
-    async with engine.fetch(apis=order.apis, dates=order.dates) as records:
+    name = RunName(order.run, order.resume, str(sink.place.path) if sink.place is not None else order.output)
+    async with engine.fetch(apis=order.apis, dates=order.dates, run=name) as records:
         if order.progress is False:
             return await records.write_to(sink)
         with progress.shown(engine, records, live=live):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wolkvox_async.engine import CallResult
 from wolkvox_async.model import Token
@@ -21,7 +21,11 @@ class Probe:
 
 
 async def probe(tenants: Tenants, options: Options) -> Probe:
-    """Call the first endpoint of the first operation of every token."""
+    """Call the first endpoint of the first operation of every token, whenever it was called last.
+
+    Remembered refusals are forgotten first. Raises `StateError`.
+    """
+    options = replace(options, interval=0.0, retry_refused=True)
     api = {entry.path: entry.wanted[0].endpoint.name for entry in tenants.entries if entry.wanted}
     async with open_engine(tenants, options) as engine:
         first: dict[Token, str] = {}

@@ -1,7 +1,7 @@
 """The one engine that waits and obeys; it knows the world through `ports` alone."""
 
-from .engine import Engine, EngineParts
+from .engine import Engine, EngineParts, RunName
 from .passes import Records, Summary
 from .result import CallResult
 
-__all__ = ["CallResult", "Engine", "EngineParts", "Records", "Summary"]
+__all__ = ["CallResult", "Engine", "EngineParts", "Records", "RunName", "Summary"]

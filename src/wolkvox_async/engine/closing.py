@@ -21,17 +21,36 @@ class Span:
     at: datetime
 
 
-def closed_until(
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """Before these monotonic times nothing may be sent with a token; 0 where there is no such reason."""
+
+    at_work_until: float  # the vendor may still be at work on the attempt
+    refused_until: float  # the vendor refused the token, or its quota is used up
+
+    @property
+    def until(self) -> float:
+        """The later of the two."""
+        return max(self.at_work_until, self.refused_until)
+
+
+def closing(
     operation: Operation, met: Answer | Breakdown, outcome: AttemptOutcome, span: Span, *, server_limit: float
-) -> float:
-    """Return the monotonic time before which nothing may be sent with the operation's token.
+) -> Closing:
+    """Return how long the operation's token is closed after an attempt.
 
     `server_limit` is how many seconds the vendor may work on an attempt that was given up.
     """
     since = met.unanswered_since if isinstance(met, Breakdown) else None
-    at_work_until = 0.0 if since is None else _sent_at(since, span) + server_limit
+    at_work_until = 0.0 if since is None else _within(since, span) + server_limit
     refused_for = _refused_for(operation, outcome, span.at)
-    return max(at_work_until, span.ended + refused_for if refused_for else 0.0)
+    return Closing(at_work_until, span.ended + refused_for if refused_for else 0.0)
+
+
+def sent_at(met: Answer | Breakdown, span: Span) -> float:
+    """Return when the request of an answered attempt had left; where the transport does not say, when it began."""
+    told = met.sent_at if isinstance(met, Answer) else None
+    return span.started if told is None else _within(told, span)
 
 
 def _refused_for(operation: Operation, outcome: AttemptOutcome, at: datetime) -> float:
@@ -46,10 +65,10 @@ def _refused_for(operation: Operation, outcome: AttemptOutcome, at: datetime) ->
             return 0.0
 
 
-def _sent_at(unanswered_since: float, span: Span) -> float:
+def _within(told: float, span: Span) -> float:
     # A transport tells its own time. What lies outside the attempt was told by another
     # clock than ours, and then nothing is known but that the request has left by now.
-    return unanswered_since if span.started <= unanswered_since <= span.ended else span.ended
+    return told if span.started <= told <= span.ended else span.ended
 
 
 def _until_midnight(operation: Operation, at: datetime) -> float:

@@ -1,39 +1,51 @@
 """The workers: they take attempts, make them, and report how they ended.
 
 Deciding and doing are apart. `dispatch` awaits nothing: it asks the scheduler until
-there is nothing more to start and hands each attempt to an idle worker, or to a new one.
-One alarm wakes it when the next token comes due. A worker runs its token's whole turn,
-one attempt after the other. When something has to be waited for between two attempts,
-another worker goes on with the turn, so that the token waits for nobody.
+there is nothing more to start, claims the token of each attempt, and hands it to an idle
+worker, or to a new one. A token that another process has, or whose lost call may still
+be at work, goes back to the scheduler. One alarm wakes it when the next token comes due.
 
-What goes wrong inside an attempt costs that call alone: an exception that a transport
-should not have let out ends as a failed attempt, not as the end of all workers.
+A worker runs its token's whole turn, one attempt after the other, and holds the token for
+as long. When something has to be waited for between two attempts, another worker goes on
+with the turn, so that the token waits for nobody.
 """
 
 from __future__ import annotations
 
 import asyncio
-import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, Protocol, TypeAlias, assert_never
 
 import anyio
 from anyio.abc import TaskGroup
 
-from wolkvox_async.classify import classify, error
-from wolkvox_async.model import Answer, AttemptOutcome, Breakdown, Call, ErrorKind, Failed
-from wolkvox_async.ports import Alarm, AttemptFailed, Clock, Hook, TokenClosed, Transport, Turn
+from wolkvox_async.errors import StateError
+from wolkvox_async.model import Failed
+from wolkvox_async.ports import (
+    Alarm,
+    AttemptFailed,
+    Clock,
+    Closed,
+    Granted,
+    Hook,
+    State,
+    Taken,
+    TokenClosed,
+    Transport,
+    Unread,
+)
 from wolkvox_async.records import Settlement
-from wolkvox_async.scheduling.decisions import Attempt, Requeued, Settled
+from wolkvox_async.scheduling.decisions import Attempt, Ended, Requeued, Settled
 from wolkvox_async.scheduling.scheduler import CLOSING, Scheduler
+from wolkvox_async.scheduling.skipping import held_by
 
-from .closing import Span, closed_until
-from .doubt import MESSAGE, Heard
+from .admission import Go, Later
+from .attempts import Attempts
+from .doubt import Heard
+from .permits import Met, Permits, Terms
 
-T = TypeVar("T")
+ASK_AGAIN: Final = 0.5  # seconds until a token that another process has is asked for again
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,19 @@ Rest: TypeAlias = Callable[[], Awaitable[None]]
 """What a worker has to wait for before it is free again."""
 
 
+class Office(Protocol):
+    """Who is told how calls end."""
+
+    def ended(self, report: Report) -> Rest | None:
+        """Take in a call that an attempt ended."""
+
+    def unsent(self, calls: Iterable[Ended]) -> None:
+        """Take in calls that ended without another attempt."""
+
+    def broke(self, error: StateError) -> None:
+        """Take in that nothing more may be called."""
+
+
 @dataclass(frozen=True, slots=True)
 class CrewParts:
     """What the workers work with; `server_limit` in seconds, `chance` gives numbers in [0, 1)."""
@@ -58,42 +83,46 @@ class CrewParts:
     clock: Clock
     hook: Hook
     chance: Callable[[], float]
+    state: State
     server_limit: float
+    terms: Terms
 
 
 @dataclass(frozen=True, slots=True)
-class _Met:
-    """What became of an attempt; `open_at` is when its token may be used again, in monotonic seconds."""
+class _Start:
+    """A turn that starts, or goes on; `unread`: others have used the token since we looked."""
 
-    outcome: AttemptOutcome
-    span: Span
-    open_at: float
-    size: int
+    attempt: Attempt
+    unread: bool = False
 
 
 class Crew:
-    """Workers in one task group; `report` is called for every call that an attempt ended."""
+    """Workers in one task group."""
 
-    def __init__(self, parts: CrewParts, report: Callable[[Report], Rest | None]) -> None:
+    def __init__(self, parts: CrewParts, permits: Permits, office: Office) -> None:
         self._parts: Final = parts
-        self._report: Final = report
+        self._permits: Final = permits
+        self._office: Final = office
+        self._attempts: Final = Attempts(permits, parts.clock, parts.server_limit)
         self._group: TaskGroup | None = None
         self._workers = 0
-        self._idle: Final[list[asyncio.Future[Attempt]]] = []
-        self._waiting: Final[set[asyncio.Task[object]]] = set()  # workers that giving up may interrupt
-        self._leaving: Final = asyncio.Event()
+        self._idle: Final[list[asyncio.Future[_Start]]] = []
+        self._is_leaving = False
+        self._woken: Final = asyncio.Event()  # an alarm rang, or it is time to leave
         self._rested: Final = asyncio.Event()
-        self._abandoned: Final = asyncio.Event()
         self._alarm: Alarm | None = None
         self._alarm_at = 0.0
+        self._down: Mapping[str, float] = {}
 
     async def live(self) -> None:
         """Work until `leave` is called, then give up what is in flight; nothing is left when this returns."""
         try:
             async with anyio.create_task_group() as group:
                 self._group = group
-                self.dispatch()
-                await self._leaving.wait()
+                while not self._is_leaving:
+                    self.dispatch()
+                    await self._woken.wait()
+                    self._woken.clear()
                 self.abandon()
                 while len(self._idle) < self._workers:
                     self._rested.clear()
@@ -105,126 +134,142 @@ class Crew:
 
     def leave(self) -> None:
         """Have `live` come to its end."""
-        self._leaving.set()
+        self._is_leaving = True
+        self._woken.set()
+
+    def abandon(self) -> None:
+        """Give up every attempt in flight; its call ends as failed, its token stays closed."""
+        self._attempts.abandon()
 
     def dispatch(self) -> None:
         """Start whatever may start now, and be back when the next token comes due."""
         if self._group is None:
             return
-        now = self._parts.clock.now()
-        while (attempt := self._parts.scheduler.take(now=now)) is not None:
-            self._start(self._group, attempt)
+        try:
+            self._hand_out(self._group, self._parts.clock.now())
+        except StateError as error:
+            self._office.broke(error)
         self._set_alarm(self._parts.scheduler.next_ready_at())
 
-    def abandon(self) -> None:
-        """Give up every attempt in flight; its call ends as failed, its token stays closed."""
-        self._abandoned.set()
-        while self._waiting:
-            self._waiting.pop().cancel()
+    def _hand_out(self, group: TaskGroup, now: float) -> None:
+        scheduler = self._parts.scheduler
+        self._office.unsent(scheduler.expired(now=now))
+        while (attempt := scheduler.take(now=now)) is not None:
+            while attempt is not None:
+                attempt = self._claim(group, attempt, now)
+
+    def _claim(self, group: TaskGroup, attempt: Attempt, now: float) -> Attempt | None:
+        """Start the attempt if its token is to be had; return what follows when its call ends instead."""
+        match self._permits.claim(attempt.call.operation.token.id):
+            case Granted():
+                self._start(group, _Start(attempt))
+            case Unread():
+                self._start(group, _Start(attempt, unread=True))
+            case Closed(seconds=seconds):
+                self._parts.scheduler.postpone(attempt, now=now, until=now + seconds)
+            case Taken():
+                settled = self._parts.scheduler.postpone(attempt, now=now, until=now + ASK_AGAIN, busy=True)
+                return None if settled is None else self._settle(settled)
+            case _ as never:
+                assert_never(never)
+        return None
+
+    def _settle(self, settled: Settled) -> Attempt | None:
+        self._office.unsent((settled.ended, *settled.skipped))
+        return settled.following
 
     # --- a worker -----------------------------------------------------------------------
 
-    def _start(self, group: TaskGroup, attempt: Attempt) -> None:
+    def _start(self, group: TaskGroup, start: _Start) -> None:
         if self._idle:
-            self._idle.pop().set_result(attempt)
+            self._idle.pop().set_result(start)
         else:
             self._workers += 1
-            group.start_soon(self._work, group, attempt)
+            group.start_soon(self._work, group, start)
 
-    async def _work(self, group: TaskGroup, attempt: Attempt) -> None:
+    async def _work(self, group: TaskGroup, start: _Start) -> None:
         while True:
-            await self._run_turn(group, attempt)
-            waiting: asyncio.Future[Attempt] = asyncio.get_running_loop().create_future()
+            token = start.attempt.call.operation.token.id
+            try:
+                await self._run_turn(group, start)
+            except StateError as error:
+                self._office.broke(error)
+            finally:
+                self._permits.drop(token)
+            waiting: asyncio.Future[_Start] = asyncio.get_running_loop().create_future()
             self._idle.append(waiting)
             self.dispatch()
             self._rested.set()
-            attempt = await waiting
+            start = await waiting
 
-    async def _run_turn(self, group: TaskGroup, attempt: Attempt) -> None:
-        following: Attempt | None = attempt
-        async with self._parts.transport.turn(attempt.call.operation) as turn:
+    async def _run_turn(self, group: TaskGroup, start: _Start) -> None:
+        if start.unread:
+            await self._permits.look(start.attempt.call.operation.token.id)
+        following = self._admitted(start.attempt)
+        if following is None:
+            return
+        async with self._parts.transport.turn(following.call.operation) as turn:
             heard = Heard()
             while following is not None:
-                met = await self._meet(turn, heard, following.call)
+                met = await self._attempts.meet(turn, heard, following.call)
                 following, rest = self._take_in(following, met)
                 del met  # or a big answer's rows stayed in memory through the next attempt
+                following = self._admitted(following)
                 if rest is not None:
                     self._go_on_without_me(group, following)
-                    await self._unless_abandoned(rest, lambda: None)
+                    await self._attempts.unless_abandoned(rest, lambda: None)
                     return
+
+    def _admitted(self, attempt: Attempt | None) -> Attempt | None:
+        """Return the next attempt of the turn that may be made now; calls that may not be made end on the way."""
+        while attempt is not None:
+            now = self._parts.clock.now()
+            if (refusal := self._permits.refusal(attempt.call.operation.token.id)) is not None:
+                failure, until = refusal
+                self._office.unsent(
+                    self._parts.scheduler.close(attempt.call.operation.token, failure, now=now, until=until)
+                )
+                attempt = self._settle(self._parts.scheduler.dismiss(attempt, held_by(failure), now=now))
+                continue
+            match self._permits.verdict(attempt.call):
+                case Go():
+                    return attempt
+                case Later(seconds=seconds):
+                    self._parts.scheduler.postpone(attempt, now=now, until=now + seconds)
+                    return None
+                case reason:
+                    attempt = self._settle(self._parts.scheduler.dismiss(attempt, reason, now=now))
+        return None
 
     def _go_on_without_me(self, group: TaskGroup, following: Attempt | None) -> None:
         if following is not None:
-            self._start(group, following)
+            self._permits.keep(following.call.operation.token.id)
+            self._start(group, _Start(following))
         else:
             self.dispatch()
 
-    def _take_in(self, attempt: Attempt, met: _Met) -> tuple[Attempt | None, Rest | None]:
+    def _take_in(self, attempt: Attempt, met: Met) -> tuple[Attempt | None, Rest | None]:
         """Tell everybody how `attempt` ended; return what follows, and what to wait for before that."""
         parts, outcome, span = self._parts, met.outcome, met.span
-        ended = parts.scheduler.done(attempt, outcome, now=span.ended, jitter=parts.chance(), open_at=met.open_at)
-        self._tell(attempt, outcome, ended, met)
+        ended = parts.scheduler.done(attempt, outcome, now=span.ended, jitter=parts.chance(), open_at=met.closing.until)
+        self._tell(attempt, ended, met)
         if isinstance(ended, Requeued):
             return ended.following, None
-        settlement = Settlement(attempt.call, outcome, ended.ended.attempts, span.at, span.ended - span.started)
-        return ended.following, self._report(Report(ended, settlement, met.size))
+        settlement = Settlement(
+            attempt.call, outcome, ended.ended.attempts, span.at, span.ended - span.started, span.ended - met.sent_at
+        )
+        return ended.following, self._office.ended(Report(ended, settlement, met.size))
 
-    # --- an attempt ---------------------------------------------------------------------
-
-    async def _meet(self, turn: Turn, heard: Heard, call: Call) -> _Met:
-        clock = self._parts.clock
-        started = clock.now()
-        met = await self._attempt(turn, call)
-        span = Span(started, clock.now(), clock.utc())
-        outcome = _judge(met, span.at)
-        if isinstance(met, Answer) and not met.kept:
-            heard.forget()
-        if heard.doubts(call.operation.path, outcome):
-            turn.distrust()
-            heard.forget()
-            # The true answer may be on its way still, so the vendor may be at work on it.
-            met = Breakdown(ErrorKind.PROTOCOL, MESSAGE, span.ended)
-            outcome = _judge(met, span.at)
-        open_at = closed_until(call.operation, met, outcome, span, server_limit=self._parts.server_limit)
-        return _Met(outcome, span, open_at, len(met.body) if isinstance(met, Answer) else 0)
-
-    async def _attempt(self, turn: Turn, call: Call) -> Answer | Breakdown:
-        try:
-            return await self._unless_abandoned(lambda: turn.attempt(call), self._given_up)
-        except Exception as defect:
-            turn.distrust()
-            return Breakdown(ErrorKind.PROTOCOL, _confess(defect), self._parts.clock.now())
-
-    def _given_up(self) -> Breakdown:
-        # The request may have left just now.
-        return Breakdown(ErrorKind.STOPPING, "stopped before the answer was complete", self._parts.clock.now())
-
-    async def _unless_abandoned(self, wait: Callable[[], Awaitable[T]], otherwise: Callable[[], T]) -> T:
-        """Return what `wait` comes to; `otherwise` once everything was given up."""
-        task = asyncio.current_task()
-        if task is None:
-            raise AssertionError("a worker is a task")
-        if self._abandoned.is_set():
-            return otherwise()
-        self._waiting.add(task)
-        try:
-            return await wait()
-        except asyncio.CancelledError:
-            if not self._abandoned.is_set():
-                raise
-            task.uncancel()
-            return otherwise()
-        finally:
-            self._waiting.discard(task)
-
-    def _tell(self, attempt: Attempt, outcome: AttemptOutcome, ended: Settled | Requeued, met: _Met) -> None:
-        if not isinstance(outcome, Failed):
-            return
-        call, error, now = attempt.call, outcome.error, met.span.ended
-        retry_in = ended.ready_at - now if isinstance(ended, Requeued) else None
-        self._parts.hook.observe(AttemptFailed(call, error.kind, error.message, attempt.number, retry_in))
-        if error.kind in CLOSING:
-            self._parts.hook.observe(TokenClosed(call.operation, error.kind, met.open_at - now))
+    def _tell(self, attempt: Attempt, ended: Settled | Requeued, met: Met) -> None:
+        if isinstance(met.outcome, Failed):
+            call, error, now = attempt.call, met.outcome.error, met.span.ended
+            retry_in = ended.ready_at - now if isinstance(ended, Requeued) else None
+            self._parts.hook.observe(AttemptFailed(call, error.kind, error.message, attempt.number, retry_in))
+            if error.kind in CLOSING:
+                self._parts.hook.observe(TokenClosed(call.operation, error.kind, met.closing.until - now))
+        if self._down != (down := self._parts.scheduler.down()):
+            self._down = dict(down)
+            self._parts.state.note_servers({server: at - met.span.ended for server, at in down.items()})
 
     # --- the alarm ----------------------------------------------------------------------
 
@@ -237,18 +282,6 @@ class Crew:
             self._alarm = self._parts.clock.alarm(when, self._ring)
 
     def _ring(self) -> None:
+        # A worker is started by a task; this is none.
         self._alarm = None
-        self.dispatch()
-
-
-def _judge(met: Answer | Breakdown, at: datetime) -> AttemptOutcome:
-    try:
-        return classify(met, now=at)
-    except Exception as defect:
-        return Failed(error(ErrorKind.MALFORMED, _confess(defect)))
-
-
-def _confess(defect: Exception) -> str:
-    # Its text may hold what was sent or answered; where it happened does not.
-    *_, (frame, line) = traceback.walk_tb(defect.__traceback__)
-    return f"a defect of this program: {type(defect).__name__} at {Path(frame.f_code.co_filename).name}:{line}"
+        self._woken.set()

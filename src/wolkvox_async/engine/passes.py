@@ -4,6 +4,10 @@ The way out is bounded by a lane: what is in flight and what is not yet delivere
 its room, so a slow reader stops the calling of its pass. A batch's room is given back
 when the reader asks for the next batch, that is when it is done with the one it has.
 
+A call is delivered when the reader asks for what comes behind its `call` record, or leaves
+the block without an exception; only then is it settled, so that a run which is taken up
+again repeats what did not arrive, and nothing else.
+
 Whatever ends the block (the end of the records, `break`, an exception, a cancellation),
 nothing of the pass is called any more; its calls in flight are finished for their
 tokens' sake, and what they bring is dropped.
@@ -12,21 +16,24 @@ tokens' sake, and what they bring is dropped.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, Literal, Protocol, Self
 
-from wolkvox_async.errors import UsageError
+from wolkvox_async.errors import OutputClosedError, UsageError
+from wolkvox_async.marks import Mark, mark_of, tail
 from wolkvox_async.model import Call
-from wolkvox_async.ports import Clock, Sink
+from wolkvox_async.ports import Clock, OpenRun, RunOrder, Sink
 from wolkvox_async.records import Counters, Record, RunRecord, Settlement, call_records, line, run_ended, run_started
 from wolkvox_async.scheduling.queues import Lane
 
-from .reading import Reading, as_lines
+from .reading import Reading, pieces
 
 UNIT: Final = 65_536  # bytes of answer that take up one more unit of a lane's room
 _PLANNED_AT_ONCE: Final = 500
+_IN_THE_PIPE: Final = 1.0  # seconds: what was written to a reader that went away within them did not arrive
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +49,40 @@ class Summary:
 class Yard(Protocol):
     """What a pass needs of its engine."""
 
+    async def open(self, order: RunOrder) -> OpenRun:
+        """Begin or take up the pass's run."""
+
+    async def look(self, calls: Collection[Call]) -> None:
+        """Read what is known of the calls' tokens."""
+
     def begin(self, records: Records, calls: list[Call]) -> None:
         """Queue `calls` on the pass's lane."""
 
     def room(self, lane: Lane, units: int) -> None:
         """Give `units` of room back to `lane`."""
 
+    def delivered(self, records: Records, marks: Sequence[Mark], position: int | None) -> None:
+        """Settle calls that were delivered; the output ends at `position` behind them."""
+
+    def undelivered(self, records: Records, marks: Sequence[Mark]) -> None:
+        """Take back that calls were delivered."""
+
     def end(self, records: Records) -> None:
         """Forget what is queued of the pass."""
+
+    async def close(self, records: Records) -> None:
+        """Let go of the pass's run."""
 
 
 @dataclass(frozen=True, slots=True)
 class PassParts:
     """What a pass is made of; `plan` is called once, when the pass is entered."""
 
-    run: str
+    order: RunOrder
     lane: Lane
     clock: Clock
     version: str
-    plan: Callable[[], Iterator[Call]]
+    plan: Callable[[OpenRun], Iterator[Call]]
 
 
 class Records:
@@ -71,21 +93,26 @@ class Records:
     """
 
     def __init__(self, parts: PassParts, yard: Yard) -> None:
-        self.run: Final = parts.run
         self.lane: Final = parts.lane
-        self.counters: Final = Counters()
-        self.planned = 0
+        self.counters = Counters()  # of the whole run
+        self.planned = 0  # calls of this pass: those settled in the run before are not among them
+        self.opened: OpenRun | None = None
         self.stopped = False
         self._parts: Final = parts
         self._yard: Final = yard
+        self._total = 0  # calls of the whole run
         self._begun = 0
         self._settled = 0
         self._buffer: list[Settlement] = []
         self._units = 0  # of room that the buffer takes up
         self._held = 0  # of room that the reader's batch takes up
+        self._handed: Sequence[Settlement] = ()  # to the reader, who has not asked for more yet
+        self._position: int | None = None
+        self._in_the_pipe: Final[deque[tuple[float, Sequence[Mark]]]] = deque()
         self._reader: asyncio.Future[None] | None = None
         self._taken: Final = asyncio.Event()
-        self._entered = self._left = self._is_read = self._broken = False
+        self._entered = self._left = self._is_read = False
+        self._broken: Exception | None = None
         self._started_at = 0.0
 
     async def __aenter__(self) -> Self:
@@ -97,20 +124,34 @@ class Records:
             await self._begin()
         except BaseException:
             self._leave()
+            await self._yard.close(self)
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is None:
+            self._acknowledge()
         self._leave()
+        await self._yard.close(self)
+
+    @property
+    def run(self) -> str:
+        """The run's id; a run that is taken up again has its old one, once the block is entered."""
+        return self._parts.order.id if self.opened is None else self.opened.id
 
     async def _begin(self) -> None:
+        self.opened = opened = await self._yard.open(self._parts.order)
+        self.counters = replace(opened.counters)
         calls: list[Call] = []
-        for call in self._parts.plan():
-            calls.append(call)
-            if len(calls) % _PLANNED_AT_ONCE == 0:
+        for call in self._parts.plan(opened):
+            self._total += 1
+            if tail(call.id) not in opened.settled:
+                calls.append(call)
+            if self._total % _PLANNED_AT_ONCE == 0:
                 await asyncio.sleep(0)
+        await self._yard.look(calls)
         self._started_at = self._parts.clock.now()
         self.planned = len(calls)
         for start in range(0, len(calls), _PLANNED_AT_ONCE):
@@ -143,9 +184,9 @@ class Records:
         """Note that the pass ends before its time; what was not called is settled as skipped."""
         self.stopped = self.stopped or not self.finished
 
-    def break_down(self) -> None:
-        """Note that nothing more will come, because the engine broke down."""
-        self._broken = True
+    def break_down(self, why: Exception) -> None:
+        """Note that nothing more will come; whoever reads gets `why`."""
+        self._broken = self._broken or why
         self._wake()
 
     async def taken(self) -> None:
@@ -176,16 +217,27 @@ class Records:
         return Reading(self, self._as_lines, line)
 
     async def write_to(self, sink: Sink, *, progress: Callable[[], Awaitable[None]] | None = None) -> Summary:
-        """Write every record to `sink` and return what the pass came to; raises `OutputError`."""
-        async for lines in self.lines():
-            await sink.write(lines)
-            if progress is not None:
-                await progress()
+        """Write every record to `sink` and return what the pass came to; raises `OutputError`.
+
+        A reader that went away has not read what was written within the last second: the
+        calls of that second are taken back (unless the output can be read back itself).
+        """
+        try:
+            async for lines in self.lines():
+                self._position = await sink.write(lines)
+                if progress is not None:
+                    await progress()
+        except OutputClosedError:
+            self._take_back()
+            raise
+        self._acknowledge()
         return self.summary()
 
     def opening(self) -> RunRecord:
         """Return the record that opens the run."""
-        return run_started(self.run, self._parts.clock.utc(), version=self._parts.version, calls=self.planned)
+        resumed = self.opened is not None and self.opened.resumed
+        utc, version = self._parts.clock.utc(), self._parts.version
+        return run_started(self.run, utc, version=version, calls=self._total, resumed=resumed)
 
     async def next_batch(self) -> list[Settlement] | None:
         """Wait for settled calls; the room that the last batch took up is given back."""
@@ -222,8 +274,8 @@ class Records:
         return batch, units
 
     async def _arrival(self) -> None:
-        if self._broken:
-            raise RuntimeError("the engine broke down: the exception that leaves its block says why")
+        if self._broken is not None:
+            raise self._broken
         if self._left:
             raise UsageError("the pass was left: read its records inside the block")
         if self._reader is not None:
@@ -238,8 +290,44 @@ class Records:
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 
+    # --- delivered ------------------------------------------------------------------------
+
+    @property
+    def complete(self) -> bool:
+        """Whether every call of the run ended ok or empty, and was delivered."""
+        undone = self.counters.failed + self.counters.skipped
+        return self.finished and not (undone or self._buffer or self._handed or self.stopped)
+
     def _as_records(self, batch: list[Settlement]) -> Iterator[Record]:
-        return (record for settlement in batch for record in call_records(self.run, settlement))
+        for settlement in batch:
+            for record in call_records(self.run, settlement):
+                if record["type"] == "call":
+                    self._handed = (settlement,)
+                yield record
+            self._acknowledge()
 
     def _as_lines(self, batch: list[Settlement]) -> Iterator[bytes]:
-        return as_lines(self.run, batch)
+        for lines, settlements in pieces(self.run, batch):
+            self._handed = settlements
+            yield lines
+            self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        """Settle what was handed out: it was delivered."""
+        if not self._handed:
+            return
+        marks = [mark_of(self.run, settlement) for settlement in self._handed]
+        self._handed = ()
+        self._yard.delivered(self, marks, self._position)
+        if self._position is None:
+            self._remember(marks)
+
+    def _remember(self, marks: Sequence[Mark]) -> None:
+        now = self._parts.clock.now()
+        self._in_the_pipe.append((now, marks))
+        while self._in_the_pipe[0][0] < now - _IN_THE_PIPE:
+            self._in_the_pipe.popleft()
+
+    def _take_back(self) -> None:
+        since = self._parts.clock.now() - _IN_THE_PIPE
+        self._yard.undelivered(self, [mark for at, marks in self._in_the_pipe if at >= since for mark in marks])

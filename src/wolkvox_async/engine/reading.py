@@ -6,7 +6,7 @@ a task that nobody waits for.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import Final, Generic, Protocol, TypeVar
 
 from wolkvox_async.records import RunRecord, Settlement, call_lines
@@ -63,15 +63,15 @@ class Reading(AsyncIterator[T], Generic[T]):
         return [self._frame(self._source.ending())]
 
 
-def as_lines(run: str, batch: list[Settlement]) -> Iterator[bytes]:
-    """Yield a batch's lines in pieces, so that a big batch does not stand in memory twice."""
-    pieces: list[bytes] = []
-    size = 0
-    for settlement in batch:
-        pieces.append(call_lines(run, settlement))
-        size += len(pieces[-1])
+def pieces(run: str, batch: list[Settlement]) -> Iterator[tuple[bytes, Sequence[Settlement]]]:
+    """Yield a batch's lines, with the calls that they are of, so that a big batch does not stand in memory twice."""
+    lines: list[bytes] = []
+    size = start = 0
+    for end, settlement in enumerate(batch, 1):
+        lines.append(call_lines(run, settlement))
+        size += len(lines[-1])
         if size >= _PIECE:
-            yield b"".join(pieces)
-            pieces, size = [], 0
-    if pieces:
-        yield b"".join(pieces)
+            yield b"".join(lines), batch[start:end]
+            lines, size, start = [], 0, end
+    if lines:
+        yield b"".join(lines), batch[start:]

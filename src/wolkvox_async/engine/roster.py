@@ -35,7 +35,9 @@ class Choice:
 class Roster:
     """The operations of an engine in the order of the tenants file, and the endpoints that there are."""
 
-    def __init__(self, subscriptions: Iterable[Subscription], catalog: Catalog) -> None:
+    def __init__(self, subscriptions: Iterable[Subscription], catalog: Catalog, interval: float) -> None:
+        """Take `interval`, the least time in seconds between two calls that ask a token the same."""
+        self._interval: Final = interval
         self._by_path: Final = {subscription.operation.path: subscription for subscription in subscriptions}
         self._catalog: Final = catalog
         self._renewed: Final[dict[str, Operation]] = {}  # those whose token changed
@@ -58,7 +60,7 @@ class Roster:
     def plan(self, chosen: Choice, *, run: str, now: datetime, dates: DateRange | None) -> Iterator[Call]:
         """Yield the calls of a pass; raises `SelectionError` for dates that are wrong at `now` (aware)."""
         try:
-            yield from plan(chosen, run=run, now=now, dates=dates)
+            yield from plan(chosen, run=run, now=now, dates=dates, interval=self._interval)
         except ValueError as error:
             mistake = str(error)
         else:
@@ -66,7 +68,10 @@ class Roster:
         raise SelectionError(mistake)
 
     def call(self, path: str, api: str, dates: DateRange | MonthWord | None, *, run: str, now: datetime) -> Call:
-        """Return one call; raises `UsageError` for unknown names and `ValueError` for dates that cannot be."""
+        """Return one call, made whenever it is asked for.
+
+        Raises `UsageError` for unknown names and `ValueError` for dates that cannot be.
+        """
         found = self._by_path.get(path)
         if found is None:
             raise UsageError(f"no operation is called {path!r}: write tenant/operation as in the tenants file")
@@ -78,7 +83,8 @@ class Roster:
         (window, *more) = windows(dates, now.astimezone(timezone(found.operation.timezone)))
         if more:
             raise ValueError("one call covers one calendar month: use fetch() for longer ranges")
-        return call(found.operation, endpoint, run=run, window=window)
+        planned = call(found.operation, endpoint, run=run, window=window, interval=self._interval)
+        return replace(planned, paced=False)
 
     def renew(self, operations: Iterable[Operation]) -> None:
         """Take in operations whose token changed."""

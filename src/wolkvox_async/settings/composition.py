@@ -15,6 +15,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 from urllib.request import getproxies, proxy_bypass  # noqa: TID251 - reads the environment, requests nothing
@@ -25,11 +26,13 @@ from wolkvox_async import __version__
 from wolkvox_async.adapters.clock import LoopClock
 from wolkvox_async.adapters.http import HttpSettings, HttpTransport
 from wolkvox_async.adapters.secrets import Secrets
+from wolkvox_async.adapters.state import MemoryState, SqliteState
 from wolkvox_async.adapters.telemetry import Hooks, LogHook, library_logger
 from wolkvox_async.engine import Engine, EngineParts
 from wolkvox_async.engine.crew import CrewParts
+from wolkvox_async.engine.permits import Terms
 from wolkvox_async.errors import UsageError
-from wolkvox_async.ports import Clock, Hook, TokenSource, Transport
+from wolkvox_async.ports import Clock, Hook, State, TokenSource, Transport
 from wolkvox_async.scheduling.decisions import Limits
 from wolkvox_async.scheduling.retry import RetryPolicy
 from wolkvox_async.scheduling.scheduler import Scheduler
@@ -46,7 +49,7 @@ class Parts:
     """What a service brings along instead of ours; None means ours.
 
     `transport` is closed together with the engine; `connector` is used for new connections
-    and stays its owner's to close; `environment` is where `env` references are looked up.
+    and stays its owner's to close, and so does `state`; `environment` is where `env` references are looked up.
     """
 
     transport: Transport | None = None
@@ -55,6 +58,7 @@ class Parts:
     chance: Callable[[], float] | None = None
     environment: Mapping[str, str] | None = None
     tokens: TokenSource | None = None
+    state: State | None = None
     hooks: tuple[Hook, ...] = ()
 
 
@@ -78,6 +82,7 @@ class OpenEngine:
         self._parts: Final = parts
         self._entered = False
         self._engine: Engine | None = None
+        self._state: State | None = None  # ours to close
 
     async def __aenter__(self) -> Engine:
         if self._entered:
@@ -90,29 +95,84 @@ class OpenEngine:
             log.warning(message)
         for message in shared_tokens(subscription.operation for subscription in subscriptions):
             log.warning(message)
-        self._engine = Engine(subscriptions, _engine_parts(self._tenants, self._options, self._parts, secrets, log))
-        return await self._engine.__aenter__()
+        clock = self._parts.clock or LoopClock()
+        state = self._parts.state
+        if state is None:
+            state = self._state = await open_state(self._options, clock, log)
+        try:
+            if self._options.retry_refused:
+                await state.forgive({subscription.operation.token.id for subscription in subscriptions})
+            made = _Made(self._tenants, self._options, self._parts, secrets, log)
+            self._engine = Engine(subscriptions, _engine_parts(made, clock, state))
+            return await self._engine.__aenter__()
+        except BaseException:
+            await self._close_state()
+            raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._engine is not None:
+        if self._engine is None:
+            return
+        try:
             await self._engine.__aexit__(kind, error, trace)
+        finally:
+            await self._close_state()
+
+    async def _close_state(self) -> None:
+        state, self._state = self._state, None
+        if state is not None:
+            await state.close()
 
 
-def _engine_parts(tenants: Tenants, options: Options, parts: Parts, secrets: Secrets, log: Any) -> EngineParts:
+async def open_state(options: Options, clock: Clock, log: Any) -> SqliteState | MemoryState:
+    """Open the state folder that `options` name, or a state in memory; it is the caller's to close.
+
+    Raises `StateError` when the folder cannot be used.
+    """
+    if options.state is None:
+        return MemoryState(clock)
+    state = await SqliteState.open(Path(options.state), durability=options.durability)
+    for notice in state.notices:
+        log.error(notice)
+    return state
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What an engine is made from."""
+
+    tenants: Tenants
+    options: Options
+    parts: Parts
+    secrets: Secrets
+    log: Any
+
+
+def _engine_parts(made: _Made, clock: Clock, state: State) -> EngineParts:
+    tenants, options, parts, log = made.tenants, made.options, made.parts, made.log
     limits = Limits(affordable(options.max_in_flight, log), options.per_server, token_gap=options.token_gap)
     retry = RetryPolicy(options.max_attempts, options.backoff, patience=options.patience)
     crew = CrewParts(
         scheduler=Scheduler(limits, retry, after_failure=options.after_failure),
         transport=parts.transport or _http(options, parts.connector),
-        clock=parts.clock or LoopClock(),
+        clock=clock,
         hook=Hooks((LogHook(log), *parts.hooks), log),
         chance=parts.chance or random.SystemRandom().random,
+        state=state,
         server_limit=options.server_limit,
+        terms=Terms(options.hold, options.token_gap, options.wait),
     )
-    tokens = Guarded(parts.tokens, log) if parts.tokens else References(tenants.entries, secrets)
-    return EngineParts(crew, tokens, tenants.catalog, limits, options.max_attempts, __version__)
+    return EngineParts(
+        crew,
+        tokens=Guarded(parts.tokens, log) if parts.tokens else References(tenants.entries, made.secrets),
+        catalog=tenants.catalog,
+        limits=limits,
+        max_attempts=options.max_attempts,
+        version=__version__,
+        interval=options.interval,
+        tenants="" if tenants.path is None else str(tenants.path.resolve()),
+    )
 
 
 def _http(options: Options, connector: aiohttp.BaseConnector | None) -> Transport:

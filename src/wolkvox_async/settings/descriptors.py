@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-RESERVE: Final = 64  # descriptors for everything that is no connection
+RESERVE: Final = 40  # descriptors for everything that is no connection
+EACH: Final = 2  # descriptors of a call in flight: one connection may be closing while the next one opens
 
 
 def affordable(wanted: int, log: Any) -> int:
@@ -22,6 +23,6 @@ def affordable(wanted: int, log: Any) -> int:
             soft = raised
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return wanted
-    possible = max(1, soft - RESERVE)
+    possible = max(1, (soft - RESERVE) // EACH)
     log.warning("the limit of open files allows fewer calls in flight: raise it with ulimit -n", max_in_flight=possible)
     return possible

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from wolkvox_async.errors import ConfigurationError, Mistake
@@ -154,6 +154,8 @@ ENGINE_OPTIONS: Final = (
     Option("timeout", 65.0, some_seconds, "SECONDS", "the whole attempt, connection to last byte"),
     Option("connect-timeout", 10.0, some_seconds, "SECONDS", "for the connection alone"),
     Option("server-limit", 60.0, seconds, "SECONDS", "how long the vendor may work on an attempt that was given up"),
+    Option("interval", 300.0, seconds, "SECONDS", "least time between two calls that ask a token the same; 0: none"),
+    Option("wait", 10.0, seconds, "SECONDS", "a call that is due within this is waited for, a later one skipped"),
     Option("token-gap", 0.0, seconds, "SECONDS", "least pause between two attempts on one token"),
     Option("max-attempts", 4, count, "N", "attempts per call"),
     Option("backoff", 1.0, seconds, "SECONDS", "first retry delay; doubled each time, with full jitter"),
@@ -165,10 +167,21 @@ ENGINE_OPTIONS: Final = (
     Option("proxy", None, proxy, "URL", "outbound proxy; `env` uses the environment's proxy variables"),
 )
 
+STATE_OPTIONS: Final = (
+    Option("state", None, text, "DIR", "state folder: leases, last calls, runs  [default: in the user's state folder]"),
+    Option(
+        "durability", "process", one_of("process", "power"), "process|power", "survive a killed process, or a power cut"
+    ),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the engine behaves; the defaults are those of the command line. Times in seconds."""
+    """How the engine behaves; the defaults are those of the command line. Times in seconds.
+
+    Only the state is another: without a folder named by `state` it is kept in memory, so
+    that a service writes nowhere unasked. `retry_refused` forgets remembered refusals.
+    """
 
     base_url: str = DEFAULT_BASE_URL
     ca_file: str | None = None
@@ -177,6 +190,8 @@ class Options:
     timeout: float = 65.0
     connect_timeout: float = 10.0
     server_limit: float = 60.0
+    interval: float = 300.0
+    wait: float = 10.0
     token_gap: float = 0.0
     max_attempts: int = 4
     backoff: float = 1.0
@@ -184,12 +199,21 @@ class Options:
     after_failure: AfterFailure = "hold"
     max_body: int = 16_777_216
     proxy: str | None = field(default=None, repr=False)  # may hold a password
+    state: str | None = None
+    durability: Literal["process", "power"] = "process"
+    retry_refused: bool = False
+
+    @property
+    def hold(self) -> float:
+        """How many seconds a token is out of use when nothing more is heard of an attempt."""
+        return max(self.timeout, self.connect_timeout + self.server_limit)
 
     def __post_init__(self) -> None:
         """Raise `ConfigurationError` that names every value which the command line would refuse."""
-        given = {option.name: getattr(self, option.field) for option in ENGINE_OPTIONS}
+        table = (*ENGINE_OPTIONS, *STATE_OPTIONS)
+        given = {option.name: getattr(self, option.field) for option in table}
         values, mistakes = read_options(
-            {name: _written(value) for name, value in given.items() if value is not None}, ENGINE_OPTIONS
+            {name: _written(value) for name, value in given.items() if value is not None}, table
         )
         mistakes += conflicts(values)
         if mistakes:

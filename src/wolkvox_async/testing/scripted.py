@@ -44,6 +44,7 @@ class ScriptedTransport:
         self.closed = False
         self._tries: Final[Counter[str]] = Counter()
         self._busy: Final[Counter[Token]] = Counter()
+        self._at_once = 0
 
     def turn(self, operation: Operation) -> ScriptedTurn:
         """Open a turn."""
@@ -61,11 +62,13 @@ class ScriptedTransport:
         self.calls.append(call)
         self.overlaps += self._busy[token] > 0
         self._busy[token] += 1
-        self.most_at_once = max(self.most_at_once, self._busy.total())
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
         try:
             met = self.script(call, self._tries[call.id])
             return met if isinstance(met, Answer | Breakdown) else await met
         finally:
+            self._at_once -= 1
             self._busy[token] -= 1
 
 

@@ -22,7 +22,10 @@ from wolkvox_async import Engine, Options, UsageError, load_tenants, open_engine
 
 # A mistake in the tenants file ends the program here, before it serves anybody.
 TENANTS = load_tenants(os.environ["TENANTS"])
-OPTIONS = Options(base_url=os.environ.get("BASE_URL", "https://wv{server}.wolkvox.com"))
+OPTIONS = Options(
+    base_url=os.environ.get("BASE_URL", "https://wv{server}.wolkvox.com"),
+    interval=float(os.environ.get("INTERVAL", "300")),
+)
 
 
 @asynccontextmanager

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from wolkvox_async.settings.options import ENGINE_OPTIONS
+from wolkvox_async.settings.options import ENGINE_OPTIONS, STATE_OPTIONS
 
 from .options import LOGGING, TENANTS, options, read
 
-TABLE = (TENANTS, *ENGINE_OPTIONS, *LOGGING)
+TABLE = (TENANTS, *STATE_OPTIONS, *ENGINE_OPTIONS, *LOGGING)
 
 
 @click.command()

@@ -7,7 +7,7 @@ import asyncio
 import click
 
 from wolkvox_async.apps.exits import Exit
-from wolkvox_async.errors import ConfigurationError
+from wolkvox_async.errors import ConfigurationError, StateError
 from wolkvox_async.planning import Subscription
 from wolkvox_async.settings.entries import Survey
 from wolkvox_async.settings.resolution import exposed_files, secrets_of, survey_tokens
@@ -55,7 +55,11 @@ def _probe(said: Read, survey: Survey) -> int:
     from wolkvox_async.apps import logs, probing  # noqa: PLC0415 - aiohttp and structlog, once they are needed
 
     logs.configure(said.values["log_format"], "error")
-    failures = asyncio.run(probing.probe(survey.tenants, said.engine()))
+    try:
+        failures = asyncio.run(probing.probe(survey.tenants, said.engine_with_state()))
+    except StateError as error:
+        say(str(error))
+        return Exit.STATE
     for line in failures.lines:
         say(line)
     click.echo(f"{failures.probed} tokens probed, {len(failures.lines)} with mistakes")

@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from wolkvox_async.errors import ConfigurationError, Mistake
-from wolkvox_async.settings.options import ENGINE_OPTIONS
+from wolkvox_async.apps.exits import Exit
+from wolkvox_async.errors import ConfigurationError, Mistake, StateError
+from wolkvox_async.settings.options import ENGINE_OPTIONS, STATE_OPTIONS
 
-from .options import API, DATES, DRAIN, LOGGING, ONLY, OUTPUT, TENANTS, options, read
+from .options import API, DATES, DRAIN, LOGGING, ONLY, OUTPUT, RUN, TENANTS, options, read
 from .speech import refuse, say
 
-TABLE = (TENANTS, OUTPUT, *ENGINE_OPTIONS, *DATES, DRAIN, *LOGGING)
+TABLE = (TENANTS, OUTPUT, *STATE_OPTIONS, RUN, *ENGINE_OPTIONS, *DATES, DRAIN, *LOGGING)
 
 
 @click.command()
@@ -24,25 +25,44 @@ TABLE = (TENANTS, OUTPUT, *ENGINE_OPTIONS, *DATES, DRAIN, *LOGGING)
     envvar="WOLKVOX_PROGRESS",
     help="show progress on standard error  [default: on a terminal]",
 )
+@click.option("--resume", is_flag=True, envvar="WOLKVOX_RESUME", help="take up the newest run that is not complete")
+@click.option(
+    "--retry-refused", is_flag=True, envvar="WOLKVOX_RETRY_REFUSED", help="forget that tokens were refused earlier"
+)
 def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], **given: Any) -> int:
     """Make one pass over the tenants: one call per operation and endpoint.
 
-    Records go out as JSON lines, each call's rows before its `call` record.
+    Records go out as JSON lines, each call's rows before its `call` record. What ended ok
+    or empty is not asked again before its interval is over (--interval), nor within a run
+    that is taken up again (--run, --resume), whatever happened in between.
     """
     from .loading import load  # noqa: PLC0415 - `--help` needs none of it
 
     said = read(given, TABLE)
     if _is_same_file(said.values["output"], said.values["tenants"]):
         said.mistakes.append(Mistake("--output: this is the tenants file, which records would destroy"))
+    if given["resume"] and said.values["run"] is not None:
+        said.mistakes.append(Mistake("--resume takes up the newest run, --run the named one: use one of them"))
     tenants = load(said, only, api)
     from wolkvox_async.apps import logs, passing  # noqa: PLC0415 - structlog and aiohttp, once they are needed
 
     logs.configure(said.values["log_format"], said.values["log_level"])
-    order = passing.Order(
-        tenants, said.engine(), said.values["output"], api, said.dates(), said.values["drain"], progress
-    )
     try:
+        order = passing.Order(
+            tenants=tenants,
+            options=said.engine_with_state(retry_refused=given["retry_refused"]),
+            output=said.values["output"],
+            run=said.values["run"],
+            resume=given["resume"],
+            apis=api,
+            dates=said.dates(),
+            drain=said.values["drain"],
+            progress=progress,
+        )
         ending = passing.run(lambda: passing.run_pass(order))
+    except StateError as error:
+        say(str(error))
+        return Exit.STATE
     except ConfigurationError as error:
         raise refuse(error.mistakes) from None
     if ending.message:

@@ -6,8 +6,10 @@ together, so that every mistake is reported at once.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -15,6 +17,7 @@ import click
 from wolkvox_async.errors import Mistake
 from wolkvox_async.settings.options import (
     ENGINE_OPTIONS,
+    STATE_OPTIONS,
     Option,
     Options,
     conflicts,
@@ -42,6 +45,9 @@ def date(value: str) -> str:
 
 TENANTS: Final = Option("tenants", "tenants.json", text, "FILE", "the tenants file")
 OUTPUT: Final = Option("output", "-", text, "FILE", "where records go; - is standard output, a file is appended to")
+RUN: Final = Option(
+    "run", None, text, "NAME", "name of the run: what ended ok or empty in it is never called again in it"
+)
 DRAIN: Final = Option("drain", 10.0, seconds, "SECONDS", "after SIGINT or SIGTERM: time for calls in flight to end")
 LOG_FORMAT: Final = Option(
     "log-format", None, one_of("console", "json"), "console|json", "of the log; console on a terminal, else json"
@@ -100,8 +106,18 @@ class Read:
 
     def engine(self) -> Options:
         """Return the engine's options; only when there is no mistake."""
-        names = {option.field for option in ENGINE_OPTIONS}
+        names = {option.field for option in (*ENGINE_OPTIONS, *STATE_OPTIONS)}
         return Options(**{name: value for name, value in self.values.items() if name in names})
+
+    def engine_with_state(self, *, retry_refused: bool = False) -> Options:
+        """Return the engine's options with a state folder, the user's own unless one was named.
+
+        Raises `StateError` when there is none.
+        """
+        from wolkvox_async.adapters.state import default_folder  # noqa: PLC0415 - not for --help
+
+        folder = self.values["state"] or str(default_folder(os.environ, sys.platform))
+        return replace(self.engine(), state=folder, retry_refused=retry_refused)
 
     def dates(self) -> DateRange | None:
         """Return the range of `--from` and `--to`, if there is one."""

@@ -1,0 +1,45 @@
+"""Whether a call may be made now, as far as its pace is concerned. Pure.
+
+What was asked of a token and answered (ok or empty) is not asked again before its
+interval is over: a call that is due within `wait` waits, a later one is not made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
+
+from wolkvox_async.classify import error
+from wolkvox_async.model import Call, ErrorKind, Skipped
+
+_MOMENT: Final = 0.001  # seconds: less than that is no time to wait for
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """It may be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """It may be made in so many seconds."""
+
+    seconds: float
+
+
+Verdict: TypeAlias = Go | Later | Skipped
+
+
+def admission(call: Call, since: float | None, *, wait: float, now: datetime) -> Verdict:
+    """Decide about a call whose question left `since` seconds ago and was answered (None: never, or long ago).
+
+    `now` is the wall clock's time, for what people read.
+    """
+    due_in = 0.0 if since is None else call.interval - since
+    if due_in <= _MOMENT:
+        return Go()
+    if due_in <= wait:
+        return Later(due_in)
+    message = f"not called: the same was asked of this token {since:.0f} s ago, and --interval is {call.interval:g} s"
+    return Skipped(error(ErrorKind.NOT_DUE, message), now + timedelta(seconds=due_in))

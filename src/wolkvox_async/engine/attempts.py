@@ -1,0 +1,103 @@
+"""Making one attempt, and judging what became of it.
+
+What goes wrong inside an attempt costs that call alone: an exception that a transport
+should not have let out ends as a failed attempt, not as the end of all workers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Final, TypeVar
+
+from wolkvox_async.classify import classify, error
+from wolkvox_async.model import Answer, AttemptOutcome, Breakdown, Call, ErrorKind, Failed
+from wolkvox_async.ports import Clock, Turn
+
+from .closing import Span, closing
+from .doubt import MESSAGE, Heard
+from .permits import Met, Permits, met
+
+T = TypeVar("T")
+
+
+class Attempts:
+    """Makes attempts, until they are abandoned; `server_limit` in seconds."""
+
+    def __init__(self, permits: Permits, clock: Clock, server_limit: float) -> None:
+        self._permits: Final = permits
+        self._clock: Final = clock
+        self._server_limit: Final = server_limit
+        self._waiting: Final[set[asyncio.Task[object]]] = set()  # what abandoning may interrupt
+        self._abandoned: Final = asyncio.Event()
+
+    def abandon(self) -> None:
+        """Give up what is in flight, now and from now on; it ends as failed."""
+        self._abandoned.set()
+        while self._waiting:
+            self._waiting.pop().cancel()
+
+    async def meet(self, turn: Turn, heard: Heard, call: Call) -> Met:
+        """Make an attempt at `call`, whose token we hold."""
+        started = self._clock.now()
+        self._permits.begin(call.operation.token.id)
+        attempted = await self._attempt(turn, call)
+        span = Span(started, self._clock.now(), self._clock.utc())
+        outcome = _judge(attempted, span.at)
+        if isinstance(attempted, Answer) and not attempted.kept:
+            heard.forget()
+        if heard.doubts(call.operation.path, outcome):
+            turn.distrust()
+            heard.forget()
+            # The true answer may be on its way still, so the vendor may be at work on it.
+            attempted = Breakdown(ErrorKind.PROTOCOL, MESSAGE, span.ended)
+            outcome = _judge(attempted, span.at)
+        closed = closing(call.operation, attempted, outcome, span, server_limit=self._server_limit)
+        result = met(attempted, outcome, span, closed)
+        self._permits.end(call, result)
+        return result
+
+    async def _attempt(self, turn: Turn, call: Call) -> Answer | Breakdown:
+        try:
+            return await self.unless_abandoned(lambda: turn.attempt(call), self._given_up)
+        except Exception as defect:
+            turn.distrust()
+            return Breakdown(ErrorKind.PROTOCOL, _confess(defect), self._clock.now())
+
+    def _given_up(self) -> Breakdown:
+        # The request may have left just now.
+        return Breakdown(ErrorKind.STOPPING, "stopped before the answer was complete", self._clock.now())
+
+    async def unless_abandoned(self, wait: Callable[[], Awaitable[T]], otherwise: Callable[[], T]) -> T:
+        """Return what `wait` comes to; `otherwise` once everything was abandoned."""
+        task = asyncio.current_task()
+        if task is None:
+            raise AssertionError("a worker is a task")
+        if self._abandoned.is_set():
+            return otherwise()
+        self._waiting.add(task)
+        try:
+            return await wait()
+        except asyncio.CancelledError:
+            if not self._abandoned.is_set():
+                raise
+            task.uncancel()
+            return otherwise()
+        finally:
+            self._waiting.discard(task)
+
+
+def _judge(met: Answer | Breakdown, at: datetime) -> AttemptOutcome:
+    try:
+        return classify(met, now=at)
+    except Exception as defect:
+        return Failed(error(ErrorKind.MALFORMED, _confess(defect)))
+
+
+def _confess(defect: Exception) -> str:
+    # Its text may hold what was sent or answered; where it happened does not.
+    *_, (frame, line) = traceback.walk_tb(defect.__traceback__)
+    return f"a defect of this program: {type(defect).__name__} at {Path(frame.f_code.co_filename).name}:{line}"

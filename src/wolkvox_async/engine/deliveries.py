@@ -1,0 +1,72 @@
+"""From an answer to its settlement: what is not delivered yet, and what everybody is told once it is.
+
+Between its answer and its settlement a call keeps its token: another process that asked
+meanwhile would not know that it was asked already. What is never delivered is as if it had
+never been asked.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from wolkvox_async.errors import StateError
+from wolkvox_async.marks import Mark
+from wolkvox_async.model import Call
+from wolkvox_async.ports import State
+from wolkvox_async.scheduling.queues import Lane
+
+from .permits import Permits
+
+
+class Deliveries:
+    """Settles what was delivered; `broke` is told when the state cannot be used any more."""
+
+    def __init__(self, state: State, permits: Permits, broke: Callable[[StateError], None]) -> None:
+        self._state: Final = state
+        self._permits: Final = permits
+        self._broke: Final = broke
+        self._kept: Final[dict[Lane, Counter[tuple[str, str]]]] = {}  # token ids and questions of unsettled answers
+
+    def keep(self, lane: Lane, call: Call) -> None:
+        """Hold the token of an answer until it is delivered or forgotten."""
+        token = call.operation.token.id
+        self._permits.keep(token)
+        self._kept.setdefault(lane, Counter())[token, call.question] += 1
+
+    def drop(self, call: Call) -> None:
+        """Forget an answer that nobody reads."""
+        self._state.disarm(call.operation.token.id, call.question)
+
+    def delivered(self, lane: Lane, run: str, marks: Sequence[Mark], position: int | None) -> None:
+        """Settle calls of `run`; their tokens are given back once everybody knows."""
+        tokens = [mark.token for mark in marks if mark.done and self._is_kept(lane, mark)]
+
+        def done(error: StateError | None) -> None:
+            for token in tokens:
+                self._permits.drop(token)
+            if error is not None:
+                self._broke(error)
+
+        self._state.settle(run, marks, position, done)
+
+    def undelivered(self, run: str, marks: Sequence[Mark]) -> None:
+        """Take back that calls were delivered."""
+        self._state.unsettle(run, marks)
+
+    def forget(self, lane: Lane) -> None:
+        """Forget answers that are kept, and give back their tokens: nobody reads them any more."""
+        for token, question in self._kept.pop(lane, Counter()).elements():
+            self._state.disarm(token, question)
+            self._permits.drop(token)
+
+    def _is_kept(self, lane: Lane, mark: Mark) -> bool:
+        """Tell whether the answer is kept, and take it out."""
+        kept, answer = self._kept.get(lane), (mark.token, mark.question)
+        if kept is None or not kept[answer]:
+            return False
+        kept[answer] -= 1
+        if not kept[answer]:
+            del kept[answer]
+        return True

@@ -1,0 +1,166 @@
+"""How calls end: who gets the outcome, and what happens when the vendor refused a token.
+
+A call ends once, with a settlement, which goes to its pass or to the task that asked for
+it. Only a refused call may go on instead: when the reference of its token gives another
+one by now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from wolkvox_async.errors import StateError
+from wolkvox_async.model import Call, Empty, ErrorKind, Failed, Ok, Operation
+from wolkvox_async.ports import CallSettled, Clock, Hook, State, TokenSource
+from wolkvox_async.records import Settlement
+from wolkvox_async.scheduling.decisions import Ended
+from wolkvox_async.scheduling.queues import Lane
+from wolkvox_async.scheduling.scheduler import Scheduler
+
+from .crew import Report, Rest
+from .deliveries import Deliveries
+from .passes import UNIT, Records
+from .roster import Roster
+
+BIG: Final = 1_048_576  # bytes: such an answer is delivered before another of its kind is read
+
+_REFUSALS: Final = frozenset({ErrorKind.UNAUTHORIZED, ErrorKind.FORBIDDEN})
+
+
+@dataclass(frozen=True, slots=True)
+class EndingParts:
+    """What it takes to end calls; `add` queues a call, as the engine does."""
+
+    scheduler: Scheduler
+    roster: Roster
+    clock: Clock
+    hook: Hook
+    tokens: TokenSource
+    state: State
+    deliveries: Deliveries
+    max_attempts: int
+    add: Callable[[Call, Lane, int], None]
+    broke: Callable[[StateError], None]
+
+
+class Endings:
+    """Ends calls; knows the passes and tasks that wait for them."""
+
+    def __init__(self, parts: EndingParts) -> None:
+        self._parts: Final = parts
+        self._scheduler: Final = parts.scheduler
+        self.passes: Final[dict[Lane, Records]] = {}  # those with calls that have not ended
+        self.callers: Final[dict[Lane, asyncio.Future[Settlement]]] = {}
+        self._refused: Final[dict[str, Failed]] = {}  # why calls, by id, go on under another token
+        self.stopped = False  # nothing goes on any more
+
+    def ended(self, report: Report) -> Rest | None:
+        """Take in a call that an attempt ended; return what to wait for before the next one, if anything."""
+        ended = report.settled.ended
+        if isinstance(ended.outcome, Failed) and ended.outcome.error.kind in _REFUSALS and not self.stopped:
+            return lambda: self._renew_or_settle(report)
+        records = self.passes.get(ended.lane)
+        self._settle_report(report, {})
+        return records.taken if records is not None and report.size > BIG else None
+
+    def unsent(self, calls: Iterable[Ended]) -> None:
+        """End calls that were not sent, or not again."""
+        at = self._parts.clock.utc()
+        for ended in calls:
+            # A call that was tried was not skipped.
+            outcome = self._refused.get(ended.call.id, ended.outcome)
+            self._settle(ended.lane, Settlement(ended.call, outcome, ended.attempts, at, 0.0), 0)
+
+    def broke(self, error: StateError) -> None:
+        """Take in that the state cannot be used: nothing more may be called."""
+        self._parts.broke(error)
+
+    def forget(self, call: Call, lane: Lane) -> None:
+        """Forget a caller who does not wait any more."""
+        self.callers.pop(lane, None)
+        self._refused.pop(call.id, None)
+
+    def break_off(self, why: Exception) -> None:
+        """Let nobody wait for what will not come; after an orderly end there is nobody."""
+        for records in self.passes.values():
+            records.break_down(why)
+        for caller in self.callers.values():
+            if not caller.done():
+                caller.set_exception(why)
+        self.callers.clear()
+
+    # --- a refused token -------------------------------------------------------------------
+
+    async def _renew_or_settle(self, report: Report) -> None:
+        """Look whether the references of refused calls give another token by now; if so, their calls go on."""
+        renewed: dict[str, Operation] = {}
+        try:
+            renewed = await self._renew(report)
+        finally:
+            self._settle_report(report, renewed)
+
+    async def _renew(self, report: Report) -> dict[str, Operation]:
+        calls = [report.settled.ended.call, *(ended.call for ended in report.settled.skipped)]
+        renewed: dict[str, Operation] = {}
+        for operation in {c.operation.path: c.operation for c in calls}.values():
+            token = await self._parts.tokens.resolve(operation)
+            if token is not None and token != operation.token:
+                renewed[operation.path] = replace(operation, token=token)
+        await self._parts.state.look([operation.token.id for operation in renewed.values()])
+        self._parts.roster.renew(renewed.values())
+        return renewed
+
+    def _settle_report(self, report: Report, renewed: dict[str, Operation]) -> None:
+        ended = report.settled.ended
+        tries_left = ended.attempts < self._parts.max_attempts
+        if tries_left and isinstance(ended.outcome, Failed) and self._goes_on(ended, renewed):
+            self._refused[ended.call.id] = ended.outcome
+            self._scheduler.release(ended.lane)
+            self._parts.add(self._parts.roster.current(ended.call), ended.lane, ended.attempts)
+        else:
+            self._settle(ended.lane, report.settlement, 1 + report.size // UNIT)
+        for skipped in report.settled.skipped:
+            if self._goes_on(skipped, renewed):
+                self._parts.add(self._parts.roster.current(skipped.call), skipped.lane, skipped.attempts)
+            else:
+                self.unsent((skipped,))
+
+    def _goes_on(self, ended: Ended, renewed: dict[str, Operation]) -> bool:
+        return ended.call.operation.path in renewed and not self.stopped
+
+    # --- the end ----------------------------------------------------------------------------
+
+    def _settle(self, lane: Lane, settlement: Settlement, units: int) -> None:
+        self._parts.hook.observe(
+            CallSettled(settlement.call, settlement.outcome, settlement.attempts, settlement.seconds)
+        )
+        self._refused.pop(settlement.call.id, None)
+        if units > 1:
+            self._scheduler.charge(lane, units - 1)
+        records = self.passes.get(lane)
+        if records is None:
+            self._answer(lane, settlement)
+            return
+        if isinstance(settlement.outcome, Ok | Empty):
+            self._keep(settlement.call, None if records.is_left else lane)
+        records.settle(settlement, units)
+        if records.is_left and records.finished:
+            del self.passes[lane]
+
+    def _answer(self, lane: Lane, settlement: Settlement) -> None:
+        caller = self.callers.pop(lane, None)
+        reader = None if caller is None or caller.done() else caller
+        if isinstance(settlement.outcome, Ok | Empty):
+            self._keep(settlement.call, None if reader is None else lane)
+        if reader is not None:
+            reader.set_result(settlement)
+
+    def _keep(self, call: Call, lane: Lane | None) -> None:
+        """Keep an answer until it is delivered, or drop it (None) where nobody reads it."""
+        if lane is None:
+            self._parts.deliveries.drop(call)
+        else:
+            self._parts.deliveries.keep(lane, call)

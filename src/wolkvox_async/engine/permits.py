@@ -1,0 +1,105 @@
+"""Whether a token may be used now, and what everybody is told about its use.
+
+Three things of the state come together here: the lease of the token (nobody else uses
+it, and no lost call of it can be at work), the pace (what was asked a moment ago is not
+asked again) and what the vendor said of the token (refused, quota used up).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from wolkvox_async.classify import error
+from wolkvox_async.model import Answer, AttemptOutcome, Breakdown, Call, Empty, ErrorKind, Failed, Ok
+from wolkvox_async.ports import Claim, Clock, Refusal, State
+
+from .admission import Verdict, admission
+from .closing import Closing, Span, sent_at
+from .holding import Holder
+
+REFUSING: Final = frozenset({ErrorKind.UNAUTHORIZED, ErrorKind.FORBIDDEN, ErrorKind.QUOTA})
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Times in seconds.
+
+    An attempt that nothing more is heard of closes its token for `hold`; `token_gap` is the
+    pause behind every attempt; a call that is due within `wait` is waited for.
+    """
+
+    hold: float = 70.0
+    token_gap: float = 0.0
+    wait: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """What became of an attempt; `size` of its answer's body in bytes."""
+
+    outcome: AttemptOutcome
+    span: Span
+    closing: Closing
+    sent_at: float
+    size: int
+
+
+def met(attempted: Answer | Breakdown, outcome: AttemptOutcome, span: Span, closing: Closing) -> Met:
+    """Put together what became of an attempt."""
+    size = len(attempted.body) if isinstance(attempted, Answer) else 0
+    return Met(outcome, span, closing, sent_at(attempted, span), size)
+
+
+class Permits:
+    """Asks the state, and tells it."""
+
+    def __init__(self, state: State, clock: Clock, terms: Terms) -> None:
+        self._state: Final = state
+        self._clock: Final = clock
+        self._terms: Final = terms
+        self._holder: Final = Holder(state)
+
+    def claim(self, token: str) -> Claim:
+        """Ask for the token, for one more reason; raises `StateError`."""
+        return self._holder.claim(token)
+
+    def keep(self, token: str) -> None:
+        """Hold a token that we have for one more reason."""
+        self._holder.keep(token)
+
+    def drop(self, token: str) -> None:
+        """Hold a token for one reason less."""
+        self._holder.drop(token)
+
+    async def look(self, token: str) -> None:
+        """Read what others have done with the token; raises `StateError`."""
+        await self._state.look((token,))
+
+    def refusal(self, token: str) -> tuple[Failed, float] | None:
+        """Return how the vendor refused the token, and until when (monotonic seconds) that counts."""
+        refusal = self._state.refusal(token)
+        if refusal is None:
+            return None
+        return Failed(error(refusal.kind, refusal.message)), self._clock.now() + refusal.seconds
+
+    def verdict(self, call: Call) -> Verdict:
+        """Tell whether the call's pace allows it."""
+        since = self._state.since(call.operation.token.id, call.question) if call.paced and call.interval else None
+        return admission(call, since, wait=self._terms.wait, now=self._clock.utc())
+
+    def begin(self, token: str) -> None:
+        """Note that an attempt begins."""
+        self._state.begin(token, self._terms.hold)
+
+    def end(self, call: Call, met: Met) -> None:
+        """Note how an attempt ended, and what it says of the token and the pace."""
+        token, now = call.operation.token.id, met.span.ended
+        self._state.end(token, max(met.closing.at_work_until - now, self._terms.token_gap))
+        match met.outcome:
+            case Ok() | Empty():
+                self._state.arm(token, call.question, now - met.sent_at)
+            case Failed(error=failure) if failure.kind in REFUSING:
+                self._state.refuse(token, Refusal(failure.kind, failure.message, met.closing.refused_until - now))
+            case Failed():
+                pass
