@@ -95,7 +95,7 @@ async def _use(
         if state.since(token, mark.question) is not None or state.refusal(token) is not None:
             raise AssertionError("nothing was asked yet")
         state.begin(token, 70.0)
-        state.end(token, 0.0)
+        state.end(token, 0.0, 0)
         state.arm(token, mark.question, 0.2)
         state.settle(run, (mark,), number, _heard)
     state.release(token)

@@ -93,12 +93,51 @@ def plan(
     is the least time between two calls that ask a token the same; an endpoint may have a
     longer one. Raises `ValueError` as `DateRange.window` does.
     """
+    # Many operations are asked the same: what is asked is kept once.
+    asked: dict[tuple[int, Window | None], Question] = {}
     for subscription in subscriptions:
         local = now.astimezone(timezone(subscription.operation.timezone))
         for wanted in subscription.wanted:
-            asked = dates if dates is not None and wanted.endpoint.dates is not Dates.NEVER else wanted.dates
-            for window in windows(asked, local):
-                yield call(subscription.operation, wanted.endpoint, run=run, window=window, interval=interval)
+            dated = dates if dates is not None and wanted.endpoint.dates is not Dates.NEVER else wanted.dates
+            for window in windows(dated, local):
+                question = asked.get((id(wanted.endpoint), window))
+                if question is None:
+                    question = Question.of(wanted.endpoint, window)
+                    asked[id(wanted.endpoint), window] = question
+                yield question.call(subscription.operation, run=run, interval=interval)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of an operation: an endpoint, and from when to when."""
+
+    endpoint: Endpoint
+    window: Window | None
+    api: str
+    query: Params
+    parts: tuple[str, ...]  # what tells it from other questions
+
+    @classmethod
+    def of(cls, endpoint: Endpoint, window: Window | None) -> Question:
+        """Return the question that asks `endpoint` for `window`."""
+        first, last = ("", "") if window is None else (window.date_ini, window.date_end)
+        dated: Params = () if window is None else (("date_ini", first), ("date_end", last))
+        # The window stands before the parameters: a fixed number of parts keeps different calls apart.
+        parts = (endpoint.name, first, last, *_flat(endpoint.params))
+        return cls(endpoint, window, endpoint.name, (("api", endpoint.api), *endpoint.params, *dated), parts)
+
+    def call(self, operation: Operation, *, run: str, interval: float) -> Call:
+        """Build the call; its id is the same whenever `run` asks the same."""
+        return Call(
+            id=call_id(run, (operation.tenant, operation.name, *self.parts)),
+            operation=operation,
+            api=self.api,
+            file=self.endpoint.file,
+            query=self.query,
+            window=self.window,
+            params=self.endpoint.params,
+            interval=self.endpoint.pause(interval),
+        )
 
 
 def windows(dates: DateRange | MonthWord | None, now: datetime) -> Sequence[Window | None]:
@@ -122,20 +161,8 @@ def call(
     window: Window | None = None,
     interval: float = RECOMMENDED_INTERVAL,
 ) -> Call:
-    """Build the call; its id is the same whenever `run` asks for the same thing."""
-    first, last = ("", "") if window is None else (window.date_ini, window.date_end)
-    dated: Params = () if window is None else (("date_ini", first), ("date_end", last))
-    return Call(
-        # The window stands before the parameters: a fixed number of parts keeps different calls apart.
-        id=call_id(run, (operation.tenant, operation.name, endpoint.name, first, last, *_flat(endpoint.params))),
-        operation=operation,
-        api=endpoint.name,
-        file=endpoint.file,
-        query=(("api", endpoint.api), *endpoint.params, *dated),
-        window=window,
-        params=endpoint.params,
-        interval=endpoint.pause(interval),
-    )
+    """Build a single call; its id is the same whenever `run` asks for the same thing."""
+    return Question.of(endpoint, window).call(operation, run=run, interval=interval)
 
 
 def _flat(params: Params) -> Iterator[str]:

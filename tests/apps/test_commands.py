@@ -29,6 +29,10 @@ HEAVY = ("aiohttp", "structlog", "anyio", "rich", "wolkvox_async.engine")
         ["check", "--help"],
         ["check", "--tenants", "nowhere.json"],
         ["fetch", "--help"],
+        ["status", "--help"],
+        ["status", "--state", "nowhere"],
+        ["why", "--help"],
+        ["why", "acme", "--state", "nowhere"],
     ],
 )
 def test_a_quick_command_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:

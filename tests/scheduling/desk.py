@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from wolkvox_async.model import AttemptOutcome
+from wolkvox_async.model import AttemptOutcome, Skipped
 from wolkvox_async.scheduling.decisions import AfterFailure, Attempt, Ended, Limits, Requeued, Settled
 from wolkvox_async.scheduling.queues import Lane
-from wolkvox_async.scheduling.retry import RetryPolicy
+from wolkvox_async.scheduling.retry import RetryPolicy, ServerPolicy
 from wolkvox_async.scheduling.scheduler import Scheduler
 
 from . import samples
@@ -17,9 +17,14 @@ class Desk:
     """Calls are named by their token's letter and a number: `A0`, `A1`, `B0`."""
 
     def __init__(
-        self, *, after_failure: AfterFailure = "hold", retry: RetryPolicy | None = None, **limits: Any
+        self,
+        *,
+        after_failure: AfterFailure = "hold",
+        retry: RetryPolicy | None = None,
+        servers: ServerPolicy | None = None,
+        **limits: Any,
     ) -> None:
-        self.scheduler: Final = Scheduler(Limits(**limits), retry, after_failure=after_failure)
+        self.scheduler: Final = Scheduler(Limits(**limits), retry, after_failure=after_failure, servers=servers)
         self.lane: Final = samples.lane()  # unless another is named
         self.now = 0.0
         self.sent: Final[list[str]] = []  # so far, in order
@@ -30,12 +35,18 @@ class Desk:
         """The calls in flight, in the order in which they were sent."""
         return list(self._flying)
 
-    def add(self, *names: str, server: str = "0001", lane: Lane | None = None, attempts: int = 0) -> list[Ended]:
+    def add(
+        self,
+        *names: str,
+        server: str = "0001",
+        lane: Lane | None = None,
+        attempts: int = 0,
+        due: float | None = None,
+    ) -> list[Ended]:
         """Add calls; return those that ended at once."""
-        ended = [
-            self.scheduler.add(samples.call(name, server=server), lane or self.lane, now=self.now, attempts=attempts)
-            for name in names
-        ]
+        add, now, room = self.scheduler.add, self.now, lane or self.lane
+        calls = [samples.call(name, server=server) for name in names]
+        ended = [add(call, room, now=now, attempts=attempts, due=due) for call in calls]
         return [each for each in ended if each is not None]
 
     def start(self) -> list[str]:
@@ -63,6 +74,27 @@ class Desk:
             self.scheduler.release(attempt.lane)
         return answer
 
+    def postpone(self, name: str, until: float, *, busy: bool = False) -> Settled | None:
+        """Put off the attempt in flight of that call."""
+        return self._goes_on(self.scheduler.postpone(self._flying.pop(name), now=self.now, until=until, busy=busy))
+
+    def dismiss(self, name: str, outcome: Skipped = samples.NOT_DUE) -> Settled:
+        """End the call in flight without its attempt."""
+        settled = self.scheduler.dismiss(self._flying.pop(name), outcome, now=self.now)
+        self._goes_on(settled)
+        return settled
+
+    def expire(self) -> dict[str, Ended]:
+        """End the calls whose patience is over."""
+        return {ended.call.id: ended for ended in self.scheduler.expired(now=self.now)}
+
+    def wait(self) -> list[str]:
+        """Let time pass until something is due, unless calls may start now; return those that start."""
+        if started := self.start():
+            return started
+        self.now = max(self.now, self.scheduler.next_ready_at() or self.now)
+        return self.start()
+
     def number(self, name: str) -> int:
         """Return which attempt of that call is in flight."""
         return self._flying[name].number
@@ -74,6 +106,11 @@ class Desk:
             self.end(self.flying[0])
             self.start()
         return self.sent
+
+    def _goes_on(self, settled: Settled | None) -> Settled | None:
+        if settled is not None and settled.following is not None:
+            self._sent(settled.following)
+        return settled
 
     def _sent(self, attempt: Attempt) -> str:
         self._flying[attempt.call.id] = attempt

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from wolkvox_async.classify import error
-from wolkvox_async.model import Call, Empty, ErrorKind, Failed, Ok, Operation, Token
+from wolkvox_async.model import Call, Empty, ErrorKind, Failed, Ok, Operation, Skipped, Token
 from wolkvox_async.scheduling.queues import Budget, Lane
 
 OK: Final = Ok(rows=[{}], status=200, code=200, msg="")
 MADE_UP: Final = "made up"  # what every failure of an attempt says here
 EMPTY: Final = Empty(status=200, code=200, msg="")
+NOT_DUE: Final = Skipped(error(ErrorKind.NOT_DUE, MADE_UP))
 
 # What an attempt can end with; the others say why a call was not made.
 ATTEMPT_KINDS: Final = tuple(
@@ -18,6 +19,7 @@ ATTEMPT_KINDS: Final = tuple(
     for kind in ErrorKind
     if kind not in (ErrorKind.HELD, ErrorKind.NOT_DUE, ErrorKind.STOPPING, ErrorKind.SERVER_DOWN)
 )
+UNREACHABLE: Final = Failed(error(ErrorKind.CONNECT, MADE_UP))
 
 
 def call(name: str, *, server: str = "0001") -> Call:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from wolkvox_async.classify import RETRYABLE, error
+from wolkvox_async.classify import RETRYABLE
 from wolkvox_async.model import AttemptOutcome, Call, ErrorKind, Failed, Skipped, Token
 from wolkvox_async.scheduling.decisions import AfterFailure, Attempt, Ended, Limits, Settled
 from wolkvox_async.scheduling.queues import Lane, State
@@ -30,7 +30,6 @@ from .witness import Witness
 
 T = TypeVar("T")
 
-NOT_DUE: Final = Skipped(error(ErrorKind.NOT_DUE, "made up"))
 TOKENS: Final = "ABCDEFG"
 SERVERS: Final = ("0001", "0002")
 ROOMS: Final = {"wide": 1_000, "narrow": 2, "single": 1}
@@ -262,7 +261,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     def dismiss(self, picks: list[int]) -> None:
         for token in self._flying(picks):
             lane = self.naive.lines[token].items[0].lane
-            answer = self._ask(lambda party, token=token: party.dismiss(token, NOT_DUE, self.now))  # type: ignore[misc]
+            answer = self._ask(lambda party, token=token: party.dismiss(token, samples.NOT_DUE, self.now))  # type: ignore[misc]
             self._ended_unmade(answer, self.witness.called_off(token, lane, 0.0))
             assert answer == self.naive.dismiss(token, ErrorKind.NOT_DUE, self.now)
         self._dispatch()
@@ -489,7 +488,7 @@ FRAGILE: Final = ServerPolicy(failures=2, reserve=1, calls_per_retry=2)
 OUTCOMES: Final = {
     "ok": samples.OK,
     "fault": samples.failed(ErrorKind.SERVER_ERROR, status=500),
-    "down": samples.failed(ErrorKind.CONNECT),
+    "down": samples.UNREACHABLE,
     "nothing": samples.failed(ErrorKind.TIMEOUT),
 }
 ended: Final = st.tuples(st.sampled_from(["ok", "fault", "fault", "down", "down", "nothing"]), st.integers(0, 2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -26,6 +27,10 @@ from wolkvox_async.settings.options import Options
 from . import progress
 from .exits import Exit, of_pass, of_signal
 from .signals import Reactions, StopSignals
+
+
+STANDSTILL: Final = 0.6
+"""Seconds within which an output takes something once the drain is over, or is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,8 @@ class _Stage:
     def __init__(self, sink: JsonLines) -> None:
         self._sink: Final = sink
         self._task: Final = asyncio.current_task()
+        self._writes = 0
+        self._watching = False
         self.engine: Engine | None = None
 
     def stop(self) -> None:
@@ -85,6 +92,19 @@ class _Stage:
     def abandon(self) -> None:
         if self.engine is not None:
             self.engine.abandon()
+        self._watch(self._writes)
+
+    async def wrote(self) -> None:
+        """Note that the output takes what it is given."""
+        self._writes += 1
+
+    def _watch(self, writes: int) -> None:
+        """Give the output up when it takes nothing for a while: its reader stands still."""
+        if self._writes == writes and self._watching:
+            self.abort()
+        else:
+            self._watching = True
+            asyncio.get_running_loop().call_later(STANDSTILL, self._watch, self._writes)
 
     def abort(self) -> None:
         self._sink.abort()
@@ -122,7 +142,7 @@ async def _with_output(order: Order, sink: JsonLines, parts: Parts) -> Ending:
     with StopSignals(Reactions(stage.stop, stage.abandon, stage.abort), order.drain) as signals:
         try:
             async with open_engine(order.tenants, order.options, parts=parts) as stage.engine:
-                summary = await _fetch(stage.engine, order, sink)
+                summary = await _fetch(stage.engine, order, sink, stage)
         except asyncio.CancelledError:
             if signals.received is None:
                 raise
@@ -143,14 +163,16 @@ def _not_due(counters: Counters, options: Options) -> str | None:
     )
 
 
-async def _fetch(engine: Engine, order: Order, sink: JsonLines) -> Summary:
+async def _fetch(engine: Engine, order: Order, sink: JsonLines, stage: _Stage) -> Summary:
     live = sys.stderr.isatty() if order.progress is None else order.progress and sys.stderr.isatty()
     name = RunName(order.run, order.resume, str(sink.place.path) if sink.place is not None else order.output)
     async with engine.fetch(apis=order.apis, dates=order.dates, run=name) as records:
+        # What was planned lives as long as the program: the collector need not go through it again and again.
+        gc.freeze()
         if order.progress is False:
-            return await records.write_to(sink)
+            return await records.write_to(sink, progress=stage.wrote)
         with progress.shown(engine, records, live=live):
-            return await records.write_to(sink)
+            return await records.write_to(sink, progress=stage.wrote)
 
 
 def run(main: Callable[[], Coroutine[Any, Any, Ending]]) -> Ending:

@@ -24,7 +24,7 @@ from typing import Final, Literal, Protocol, Self
 
 from wolkvox_async.errors import OutputClosedError, UsageError
 from wolkvox_async.marks import Mark, mark_of, tail
-from wolkvox_async.model import Call
+from wolkvox_async.model import Call, Skipped
 from wolkvox_async.ports import Clock, OpenRun, RunOrder, Sink
 from wolkvox_async.records import Counters, Record, RunRecord, Settlement, call_records, line, run_ended, run_started
 from wolkvox_async.scheduling.queues import Lane
@@ -316,8 +316,12 @@ class Records:
         """Settle what was handed out: it was delivered."""
         if not self._handed:
             return
-        marks = [mark_of(self.run, settlement) for settlement in self._handed]
+        # Of a call that was skipped nothing is remembered; there may be very many of them.
+        made = (settlement for settlement in self._handed if not isinstance(settlement.outcome, Skipped))
+        marks = [mark_of(self.run, settlement) for settlement in made]
         self._handed = ()
+        if not marks:
+            return
         self._yard.delivered(self, marks, self._position)
         if self._position is None:
             self._remember(marks)

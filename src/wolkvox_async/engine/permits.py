@@ -95,7 +95,7 @@ class Permits:
     def end(self, call: Call, met: Met) -> None:
         """Note how an attempt ended, and what it says of the token and the pace."""
         token, now = call.operation.token.id, met.span.ended
-        self._state.end(token, max(met.closing.at_work_until - now, self._terms.token_gap))
+        self._state.end(token, max(met.closing.at_work_until - now, 0.0), self._terms.token_gap)
         match met.outcome:
             case Ok() | Empty():
                 self._state.arm(token, call.question, now - met.sent_at)

@@ -74,12 +74,20 @@ class Leases(Protocol):
         """
         ...
 
-    def end(self, token: str, closed_for: float) -> None:
-        """Note how an attempt ended: nobody may use the token for `closed_for` seconds (0: at once)."""
+    def end(self, token: str, at_work: float, pause: float) -> None:
+        """Note that an attempt ended; nobody may use the token for the longer of two times, both from now.
+
+        For `at_work` seconds the vendor may still be at work on the attempt, and `pause`
+        seconds are to pass before the next one in any case.
+        """
         ...
 
     def release(self, token: str) -> None:
-        """Give the token back."""
+        """Give the token back, once `settle` and `refuse` were told all that came of it.
+
+        The state keeps the token locked until that is committed, so whoever has it next
+        knows of it; nobody has to wait for that before releasing.
+        """
         ...
 
 

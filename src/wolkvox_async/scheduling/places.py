@@ -144,7 +144,9 @@ class Places:
         if server.is_down and not was_down:
             self._open(server)
         elif was_down and not server.is_down:
-            self._close(server, now)
+            # Those who waited are woken as the turn of the attempt goes on, or ends.
+            del self.down[server.name]
+            server.reopen()
         elif probe:
             self._probes.note(server)
 
@@ -184,8 +186,3 @@ class Places:
         server.shut()
         self._probes.note(server)
         self._ends.note(server)
-
-    def _close(self, server: Server, now: float) -> None:
-        del self.down[server.name]
-        server.reopen()
-        self.wake_server(server, now)

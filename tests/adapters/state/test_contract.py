@@ -49,7 +49,7 @@ async def asked(state: State, *marks: Mark) -> None:
     """Make calls of one token, from the claim to its release."""
     token = marks[0].token
     await begun(state, token)
-    state.end(token, 0)
+    state.end(token, 0, 0)
     for one in marks:
         if one.done:
             state.arm(token, one.question, (one.at - one.sent).total_seconds())
@@ -83,7 +83,7 @@ async def test_a_token_that_nobody_looked_at_is_unread_but_ours(house: House) ->
     assert another.claim(TOKEN) == Taken()
     await state.look([TOKEN])
     state.begin(TOKEN, 70)
-    state.end(TOKEN, 0)
+    state.end(TOKEN, 0, 0)
     state.release(TOKEN)
     assert state.claim(TOKEN) == Granted()
     await state.close()
@@ -119,7 +119,7 @@ async def test_after_a_use_by_another_a_token_is_unread_until_looked_at(house: H
     state, another = await house.open(), await house.open()
     await another.look([TOKEN])
     await begun(state)
-    state.end(TOKEN, 0)
+    state.end(TOKEN, 0, 0)
     state.release(TOKEN)
     assert another.claim(TOKEN) == Unread()
     await another.look([TOKEN])
@@ -133,7 +133,7 @@ async def test_what_was_looked_at_while_another_used_it_does_not_count(house: Ho
     state, another = await house.open(), await house.open()
     await begun(state)
     await another.look([TOKEN])
-    state.end(TOKEN, 0)
+    state.end(TOKEN, 0, 0)
     state.arm(TOKEN, "interactions", 0)
     await settle(state, mark())
     state.release(TOKEN)
@@ -157,7 +157,7 @@ async def test_an_attempt_that_ended_leaves_the_token_closed_as_long_as_it_says(
     state, another = await house.open(), await house.open()
     await another.look([TOKEN])
     await begun(state)
-    state.end(TOKEN, 60)
+    state.end(TOKEN, 60, 0)
     state.release(TOKEN)
     house.advance(59)
     assert another.claim(TOKEN) == Closed(1.0)
@@ -185,7 +185,7 @@ async def test_closing_gives_tokens_back_that_are_not_in_use(house: House) -> No
     await another.look([TOKEN, OTHER])
     assert state.claim(TOKEN) == Granted()
     await begun(state, OTHER)
-    state.end(OTHER, 0)
+    state.end(OTHER, 0, 0)
     await state.close()
     assert another.claim(TOKEN) == Granted()
     assert isinstance(another.claim(OTHER), Unread)
@@ -197,7 +197,7 @@ async def test_a_closed_state_grants_nothing_and_closes_again(house: House) -> N
     await begun(state)
     await state.close()
     await state.close()
-    state.end(TOKEN, 0)
+    state.end(TOKEN, 0, 0)
     state.release(TOKEN)
     with pytest.raises(StateError, match="closed"):
         state.claim(OTHER)
@@ -303,13 +303,54 @@ async def test_tokens_that_share_pages_of_memory_are_told_apart(house: House) ->
     await another.close()
 
 
+async def test_an_answer_that_was_never_delivered_is_as_if_it_had_not_been_asked_for(house: House) -> None:
+    state = await house.open()
+    await asked(state, mark("ok", at=house.now))
+    house.advance(100)
+    await begun(state)
+    state.end(TOKEN, 0, 0)
+    state.arm(TOKEN, "interactions", 1)
+    state.arm(TOKEN, "gamification", 1)
+    assert state.since(TOKEN, "interactions") == pytest.approx(1)
+    state.disarm(TOKEN, "interactions")
+    state.disarm(TOKEN, "vision")
+    state.disarm(OTHER, "interactions")
+    state.release(TOKEN)
+    assert state.since(TOKEN, "interactions") == pytest.approx(100)
+    assert state.since(TOKEN, "gamification") == pytest.approx(1)
+    assert state.claim(TOKEN) == Granted()
+    await state.close()
+
+
+async def test_what_is_settled_is_not_undone(house: House) -> None:
+    state = await house.open()
+    await state.look([TOKEN])
+    state.arm(TOKEN, "interactions", 0)
+    await settle(state, mark(ago=5))
+    state.disarm(TOKEN, "interactions")
+    assert state.since(TOKEN, "interactions") == pytest.approx(0)
+    await state.close()
+
+
+async def test_of_two_times_an_attempt_closes_its_token_for_the_longer(house: House) -> None:
+    state = await house.open()
+    for at_work, pause in ((5, 3), (3, 5)):
+        await begun(state)
+        state.end(TOKEN, at_work, pause)
+        state.release(TOKEN)
+        assert state.claim(TOKEN) == Closed(5.0)
+        house.advance(5)
+    assert state.claim(TOKEN) == Granted()
+    await state.close()
+
+
 # --- refusals
 
 
 async def test_a_refusal_is_known_to_everybody_until_it_is_over(house: House) -> None:
     state, another = await house.open(), await house.open()
     await begun(state)
-    state.end(TOKEN, 0)
+    state.end(TOKEN, 0, 0)
     state.refuse(TOKEN, Refusal(ErrorKind.FORBIDDEN, "PLEASE VALIDATE TOKEN", 3600))
     state.release(TOKEN)
     await state.flush()
@@ -329,7 +370,7 @@ async def test_a_token_that_was_refused_is_not_granted_on_old_knowledge(house: H
     state, another = await house.open(), await house.open()
     await another.look([TOKEN])
     await begun(state)
-    state.end(TOKEN, 0)
+    state.end(TOKEN, 0, 0)
     state.refuse(TOKEN, Refusal(ErrorKind.UNAUTHORIZED, "no", 3600))
     state.release(TOKEN)
     await state.flush()
@@ -343,7 +384,7 @@ async def test_a_token_that_was_refused_is_not_granted_on_old_knowledge(house: H
 async def test_a_forgiven_token_is_forgiven_by_all_who_look(house: House) -> None:
     state, another = await house.open(), await house.open()
     await begun(state)
-    state.end(TOKEN, 0)
+    state.end(TOKEN, 0, 0)
     state.refuse(TOKEN, Refusal(ErrorKind.QUOTA, "TOKEN LIMIT EXCEEDED", 3600))
     state.release(TOKEN)
     await state.flush()

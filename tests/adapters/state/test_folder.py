@@ -146,7 +146,7 @@ async def test_many_tokens_keep_their_slots(folder: FolderHouse) -> None:
         await state.look(tokens)
         await begun(another, tokens[-1])
         await begun(another, tokens[0])
-        another.end(tokens[0], 60)
+        another.end(tokens[0], 60, 0)
         another.release(tokens[0])
         assert state.claim(tokens[0]) == Closed(60.0)
     async with await folder.open() as state:
@@ -249,7 +249,7 @@ async def test_the_machines_own_clocks_do(tmp_path: Path) -> None:
     assert clocks.boot
     async with await SqliteState.open(tmp_path / "state", durability="power") as state:
         await begun(state, hold=50)
-        state.end(TOKEN, 20)
+        state.end(TOKEN, 20, 0)
         state.release(TOKEN)
         claim = state.claim(TOKEN)
         assert isinstance(claim, Closed)
@@ -396,7 +396,7 @@ async def test_a_writer_that_stands_still_keeps_nobody_from_reading(folder: Fold
         db.execute("BEGIN IMMEDIATE")
         told: list[StateError | None] = []
         await begun(state)
-        state.end(TOKEN, 0)
+        state.end(TOKEN, 0, 0)
         state.settle(RUN, [mark()], None, told.append)
         state.release(TOKEN)
         await state.look([TOKEN])

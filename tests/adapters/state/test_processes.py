@@ -216,7 +216,7 @@ async def test_a_forked_copy_can_do_nothing_and_gives_nothing_back(tmp_path: Pat
         _, status = await asyncio.to_thread(os.waitpid, child, 0)
         assert os.waitstatus_to_exitcode(status) == 7
         assert another.claim(TOKEN) == Taken()
-        state.end(TOKEN, 0)
+        state.end(TOKEN, 0, 0)
         await settle(state, mark())
         state.release(TOKEN)
         assert another.claim(TOKEN) == Unread()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -48,6 +49,27 @@ async def test_it_tells_the_last_outcome_of_every_question(folder: FolderHouse) 
     assert interactions.sent == NOON - timedelta(seconds=2)
 
 
+async def test_when_a_call_is_due_outlasts_a_failure(folder: FolderHouse) -> None:
+    due, later = NOON + timedelta(seconds=300), NOON + timedelta(seconds=600)
+    async with await folder.open() as state:
+        await asked(state, replace(mark(), due=due), mark("failed", question="gamification"))
+        await settle(state, mark("failed", at=NOON + timedelta(seconds=1)))
+        await state.flush()
+        gamification, interactions = seen(folder).calls
+        assert (gamification.due, interactions.outcome, interactions.due) == (None, "failed", due)
+        await settle(state, replace(mark(at=NOON + timedelta(seconds=301)), due=later))
+    assert seen(folder).calls[1].due == later
+
+
+async def test_a_damaged_lease_file_is_an_error_and_stays_as_it_is(folder: FolderHouse) -> None:
+    async with await folder.open() as state:
+        await asked(state, mark())
+    (folder.folder / "leases").write_bytes(b"garbage" * 1000)
+    with pytest.raises(StateError, match="damaged"):
+        seen(folder)
+    assert (folder.folder / "leases").read_bytes() == b"garbage" * 1000
+
+
 async def test_it_tells_why_a_token_waits(folder: FolderHouse) -> None:
     async with await folder.open() as state:
         await begun(state, hold=70)
@@ -57,18 +79,23 @@ async def test_it_tells_why_a_token_waits(folder: FolderHouse) -> None:
             TOKEN: TokenState(held=True, closed_for=70.0, closing=Closing.IN_FLIGHT),
             OTHER: TokenState(held=True),
         }
-        state.end(TOKEN, 60)
+        state.end(TOKEN, 60, 0)
         state.release(TOKEN)
         state.refuse(OTHER, Refusal(ErrorKind.QUOTA, "TOKEN LIMIT EXCEEDED", 500))
         await state.flush()
         state.release(OTHER)
         folder.advance(10)
         assert seen(folder).tokens == {
-            TOKEN: TokenState(closed_for=50.0, closing=Closing.RESTING),
+            TOKEN: TokenState(closed_for=50.0, closing=Closing.AT_WORK),
             OTHER: TokenState(refusal=Refusal(ErrorKind.QUOTA, "TOKEN LIMIT EXCEEDED", 490.0)),
         }
         folder.advance(500)
         assert seen(folder).tokens == {TOKEN: TokenState(), OTHER: TokenState()}
+        await begun(state)
+        state.end(TOKEN, 1, 3)
+        state.release(TOKEN)
+        assert seen(folder).tokens[TOKEN] == TokenState(closed_for=3.0, closing=Closing.PAUSE)
+        folder.advance(3)
         await begun(state, hold=70)
     assert seen(folder).tokens[TOKEN] == TokenState(closed_for=70.0, closing=Closing.LOST)
     folder.machine.reboot(up=20)

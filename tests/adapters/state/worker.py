@@ -68,7 +68,7 @@ class Worker:
         self.state.begin(token, HOLD)
         await asyncio.sleep(self.chance.random() * 0.004)
         self.say("end", token, time.clock_gettime(time.CLOCK_MONOTONIC))
-        self.state.end(token, 0)
+        self.state.end(token, 0, 0)
         self.state.arm(token, "interactions", 0)
         await self.settle(token)
         self.state.release(token)

@@ -1,7 +1,7 @@
 """The state's thread: it alone uses the database, and commits what came together in one go.
 
-- A commit costs as much as ten rows, so the thread lets 5 ms pass before it takes what
-  there is, unless somebody waits for it. What comes while it commits is the next group.
+- A commit costs as much as hundreds of rows, so the thread lets 20 ms pass before it takes
+  what there is, unless somebody waits for it. What comes while it commits is the next group.
 - All of a group is in the database when anybody is told, or none of it.
 - The first failure is the last: everything queued and everything later fails with it.
 - The lock for writing may be with a process that was stopped. Then what is to be written
@@ -24,7 +24,7 @@ from wolkvox_async.errors import StateError
 from . import schema
 from .folder import Folder, unusable
 
-GATHERING: Final = 0.005
+GATHERING: Final = 0.02
 """Seconds that a group gathers for."""
 
 PATIENCE: Final = 600.0
@@ -121,13 +121,12 @@ class Committer:
         return False
 
     def _take(self, db: sqlite3.Connection, item: Work | _Reading | _Stop, writes: list[Work]) -> bool:
-        match item:
-            case _Stop():
-                return True
-            case _Reading(work=work):
-                self._read(db, work)
-            case _:
-                writes.append(item)
+        if isinstance(item, _Stop):
+            return True
+        if isinstance(item, _Reading):
+            self._read(db, item.work)
+        else:
+            writes.append(item)
         return False
 
     def _read(self, db: sqlite3.Connection, work: Work) -> None:

@@ -60,9 +60,9 @@ class Keeper:
 
     def check(self) -> None:
         """Raise `StateError` when nothing more can be done."""
-        failure = self._committer.failure or self._gone
-        if failure is not None:
-            raise copied(failure)
+        if self._gone is None and self._committer.failure is None:
+            return
+        raise copied(self._committer.failure or self._gone or StateError("the state was closed"))
 
     def write(self, work: Work) -> None:
         """Have `work` done some milliseconds from now; it is told at once when everything is over."""

@@ -18,7 +18,7 @@ from wolkvox_async.ports import Claim, Closed, Granted, Taken, Unread
 
 from .knowledge import Memory
 from .locks import Locks
-from .slots import LONGEST_BUSY, Slots, fresh_stamp
+from .slots import LONGEST_BUSY, Slots, Why, fresh_stamp
 from .tokens import token_number
 
 _GRANTED: Final = Granted()
@@ -49,7 +49,7 @@ class Lease:
 class LocalLeases:
     """The tokens that this state holds."""
 
-    __slots__ = ("_held", "_locks", "_longer", "_memory", "_monotonic", "_next", "_slots")
+    __slots__ = ("_announced", "_held", "_locks", "_longer", "_memory", "_monotonic", "_next", "_slots")
 
     def __init__(
         self,
@@ -67,6 +67,7 @@ class LocalLeases:
         self._longer: Final = longer
         self._held: Final[dict[str, Lease]] = {}
         self._next = fresh_stamp()
+        self._announced = 0.0  # seconds: no hold of ours was longer
 
     @property
     def held(self) -> Mapping[str, Lease]:
@@ -97,29 +98,29 @@ class LocalLeases:
             raise StateError(f"a lease cannot be taken: {error.strerror}") from error
 
     def _claim_again(self, lease: Lease) -> Claim:
-        closed = self._closed(lease.slot)
-        if closed is not None:
-            return closed
+        busy, _ = self._slots.read(lease.slot)
+        if busy and (left := self._left(busy)):
+            return Closed(left)
         lease.leaving = False
         return _GRANTED if lease.known else _UNREAD
 
     def _judge(self, lease: Lease, slot: int | None) -> Claim:
         if slot is None:  # nobody has ever used it
             return _UNREAD
-        closed = self._closed(slot)
-        if closed is not None:
-            return closed
-        lease.stamp = self._slots.read(slot)[1]
-        lease.known = lease.slot != _NO_SLOT and lease.stamp == self._memory.noted(slot)
+        busy, stamp = self._slots.read(slot)
+        if busy and (left := self._left(busy)):
+            return Closed(left)
+        lease.stamp = stamp
+        lease.known = lease.slot != _NO_SLOT and stamp == self._memory.noted(slot)
         return _GRANTED if lease.known else _UNREAD
 
-    def _closed(self, slot: int) -> Closed | None:
-        busy = self._slots.read(slot)[0]
-        left = busy - self._monotonic() if busy else 0.0
+    def _left(self, busy: float) -> float:
+        """Return for how many seconds a token is closed that is `busy` until then."""
+        left = busy - self._monotonic()
         if left <= 0:
-            return None
+            return 0.0
         if left <= LONGEST_BUSY:
-            return Closed(left)
+            return left
         raise self._slots.spoil()  # no number at all, or none that was ever written
 
     def begin(self, token: str, hold: float) -> None:
@@ -128,20 +129,28 @@ class LocalLeases:
         if not lease.slot:
             raise UsageError("a token was claimed that nothing is known of: look before anything is sent")
         self._use(lease)
-        hold = min(hold, LONGEST_BUSY)
-        if hold > self._slots.longest:
-            self._slots.longest = longest = math.ceil(hold / _COARSE) * _COARSE
-            self._longer(longest)
+        if hold > self._announced:
+            hold = min(hold, LONGEST_BUSY)
+            self._announce(hold)
         self._slots.begin(lease.slot, self._monotonic() + hold, lease.stamp)
 
-    def end(self, token: str, closed_for: float) -> None:
+    def _announce(self, hold: float) -> None:
+        self._announced = math.ceil(hold / _COARSE) * _COARSE
+        if self._announced > self._slots.longest:
+            self._slots.longest = self._announced
+            self._longer(self._announced)
+
+    def end(self, token: str, at_work: float, pause: float) -> None:
         """Note how an attempt ended."""
         lease = self._held.get(token)
         if lease is None or not lease.slot:  # the state was closed meanwhile
             return
         self._use(lease)
-        until = self._monotonic() + min(closed_for, LONGEST_BUSY) if closed_for > 0 else 0.0
-        self._slots.end(lease.slot, until, lease.stamp)
+        if at_work <= 0 and pause <= 0:
+            self._slots.end(lease.slot, 0.0, lease.stamp, Why.NOTHING)
+            return
+        until = self._monotonic() + min(max(at_work, pause), LONGEST_BUSY)
+        self._slots.end(lease.slot, until, lease.stamp, Why.AT_WORK if at_work >= pause else Why.PAUSE)
 
     def release(self, token: str) -> None:
         """Give the token back, as soon as all that came of it is committed."""

@@ -25,6 +25,12 @@ SPREAD: Final = 16
 """Files over which the tokens' locks are spread: the same for all who share a folder."""
 
 _FLOCK: Final = struct.Struct("hhqqi4x")  # Linux's `struct flock`: type, whence, start, length, process
+_SET: Final = getattr(fcntl, "F_OFD_SETLK", 0)
+_LOCK: Final = fcntl.F_WRLCK
+_UNLOCK: Final = fcntl.F_UNLCK
+_FROM_START: Final = os.SEEK_SET
+_control: Final = fcntl.fcntl
+_pack: Final = _FLOCK.pack
 _OPEN: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 _MODE: Final = 0o600
 _BUSY: Final = frozenset({errno.EAGAIN, errno.EACCES})
@@ -61,11 +67,11 @@ class KernelLocks:
 
     def take(self, number: int) -> bool:
         """Lock `number` without waiting."""
-        return set_lock(self._descriptors[number % self._spread], fcntl.F_WRLCK, number)
+        return set_lock(self._descriptors[number % self._spread], _LOCK, number)
 
     def give(self, number: int) -> None:
         """Unlock `number`."""
-        set_lock(self._descriptors[number % self._spread], fcntl.F_UNLCK, number)
+        set_lock(self._descriptors[number % self._spread], _UNLOCK, number)
 
     def is_taken(self, number: int) -> bool:
         """Tell whether another has `number` locked."""
@@ -116,7 +122,7 @@ def open_locks(paths: Sequence[Path]) -> Locks:
 def set_lock(descriptor: int, kind: int, number: int) -> bool:
     """Set the lock on byte `number` to `kind` (`fcntl.F_WRLCK`, ...); False when another's is in the way."""
     try:
-        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _FLOCK.pack(kind, os.SEEK_SET, number, 1, 0))
+        _control(descriptor, _SET, _pack(kind, _FROM_START, number, 1, 0))
     except OSError as error:
         if error.errno in _BUSY:
             return False

@@ -113,8 +113,9 @@ class MemoryState:
         known.used = True
         self._token(token).busy = self._clock.now() + hold
 
-    def end(self, token: str, closed_for: float) -> None:
-        """Note how an attempt ended."""
+    def end(self, token: str, at_work: float, pause: float) -> None:
+        """Note that an attempt ended; see the port."""
+        closed_for = max(at_work, pause)
         if self._token(token).holder is self:
             self._token(token).busy = self._clock.now() + closed_for if closed_for > 0 else 0.0
 

@@ -3,7 +3,7 @@
 Many rows go into one statement: the interpreter's lock is let go once per statement, and
 the event loop, which has it meanwhile, gives it back late.
 
-What failed leaves the time of the last answer as it is. A settled call is the latest by
+What failed leaves the time of the last answer as it is, and when the next is due. A settled call is the latest by
 nature; an adopted one need not be, and then changes nothing that is newer.
 """
 
@@ -25,7 +25,8 @@ NEVER: Final[Row] = (None, None, None)
 _KEY: Final = ("slot", "question", "tenant", "operation")
 _OUTCOME: Final = ("server", "outcome", "kind", "message", "at", "rows", "attempts", "run")
 _SENT: Final = ("sent_boot", "sent_elapsed", "sent_wall")
-_COLUMNS: Final = (*_KEY, *_OUTCOME, *_SENT)
+_LASTING: Final = ("due", *_SENT)
+_COLUMNS: Final = (*_KEY, *_OUTCOME, *_LASTING)
 _SIZES: Final = (64, 16, 4, 1)  # few, so that every statement stays compiled
 
 
@@ -39,11 +40,12 @@ def _statements(changes: Sequence[str]) -> dict[int, str]:
 
 
 _SETTLE: Final = _statements(
-    [f"{name} = excluded.{name}" for name in _OUTCOME] + [f"{name} = ifnull(excluded.{name}, {name})" for name in _SENT]
+    [f"{name} = excluded.{name}" for name in _OUTCOME]
+    + [f"{name} = ifnull(excluded.{name}, {name})" for name in _LASTING]
 )
 _ADOPT: Final = _statements(
     [f"{name} = iif(excluded.at >= at, excluded.{name}, {name})" for name in _OUTCOME]
-    + [f"{name} = iif(excluded.sent_wall > ifnull(sent_wall, 0), excluded.{name}, {name})" for name in _SENT]
+    + [f"{name} = iif(excluded.sent_wall > ifnull(sent_wall, 0), excluded.{name}, {name})" for name in _LASTING]
 )
 
 
@@ -62,6 +64,7 @@ def row_of(mark: Mark, slot: int, sent: Row) -> Row:
         mark.rows,
         mark.attempts,
         mark.run,
+        None if mark.due is None or not mark.done else mark.due.timestamp(),
         *sent,
     )
 

@@ -28,7 +28,7 @@ _TABLES: Final = (
     """CREATE TABLE calls (
         slot INTEGER NOT NULL, question TEXT NOT NULL, tenant TEXT NOT NULL, operation TEXT NOT NULL,
         server TEXT, outcome TEXT, kind TEXT, message TEXT, at REAL, rows INTEGER, attempts INTEGER, run TEXT,
-        sent_boot INTEGER, sent_elapsed REAL, sent_wall REAL,
+        due REAL, sent_boot INTEGER, sent_elapsed REAL, sent_wall REAL,
         PRIMARY KEY (slot, question, tenant, operation)) WITHOUT ROWID""",
     """CREATE TABLE refusals (
         slot INTEGER PRIMARY KEY, kind TEXT NOT NULL, message TEXT NOT NULL, seconds REAL NOT NULL,

@@ -61,8 +61,9 @@ class Why(IntEnum):
 
     NOTHING = 0
     IN_FLIGHT = 1  # an attempt began and has not ended
-    RESTING = 2  # an attempt ended: the vendor may be working on it still, or a pause is on
+    AT_WORK = 2  # an attempt ended, and the vendor may be at work on it still
     UNKNOWN = 3  # a call may have been lost in a crash of the machine, or with a damaged file
+    PAUSE = 4  # an attempt ended, and so much time is to pass before the next
 
 
 class Slots:
@@ -134,9 +135,8 @@ class Slots:
         """Note that an attempt begins: the token is in use, and closed `until` then should nothing more be heard."""
         _USE.pack_into(self._map, START + slot * SIZE, until, stamp | 1, Why.IN_FLIGHT)
 
-    def end(self, slot: int, until: float, stamp: int) -> None:
+    def end(self, slot: int, until: float, stamp: int, why: Why) -> None:
         """Note that an attempt ended, and that the token is closed `until` then (0: not at all)."""
-        why = Why.RESTING if until else Why.NOTHING
         _USE.pack_into(self._map, START + slot * SIZE, until, stamp | 1, why)
 
     def sign(self, slot: int, stamp: int) -> None:

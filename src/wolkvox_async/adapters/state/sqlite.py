@@ -95,9 +95,9 @@ class SqliteState:
         self._keeper.check()
         self._leases.begin(token, hold)
 
-    def end(self, token: str, closed_for: float) -> None:
-        """Note how an attempt ended."""
-        self._leases.end(token, closed_for)
+    def end(self, token: str, at_work: float, pause: float) -> None:
+        """Note that an attempt ended; see the port."""
+        self._leases.end(token, at_work, pause)
 
     def release(self, token: str) -> None:
         """Give the token back: at once, or when what came of it is committed."""
@@ -215,8 +215,8 @@ class SqliteState:
         slot = self._memory.slots.get(mark.token)
         asked = None
         if mark.done:
-            clocks = self._era.clocks
-            asked = clocks.boottime() - max(clocks.wall() - mark.sent.timestamp(), 0.0)
+            clocks, ago = self._era.clocks, self._era.clocks.wall() - mark.sent.timestamp()
+            asked = clocks.boottime() - ago if ago > 0 else clocks.boottime()
             if slot is not None:
                 asked = self._memory.ask(slot, mark.question, asked)
         return Entry(mark, slot, asked, self._leases.await_commit(mark.token))

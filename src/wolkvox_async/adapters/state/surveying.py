@@ -31,7 +31,7 @@ from .slots import Slots, Why
 from .tokens import token_id
 
 _CALLS: Final = """SELECT token, question, tenant, operation, server, outcome, kind, message, at, rows, attempts, run,
-    sent_boot, sent_elapsed, sent_wall FROM calls JOIN tokens USING (slot) ORDER BY tenant, operation, question"""
+    due, sent_boot, sent_elapsed, sent_wall FROM calls JOIN tokens USING (slot) ORDER BY tenant, operation, question"""
 _RUNS: Final = """SELECT number, run, name, tenants, output, at, complete, touched,
     ok, empty, failed, skipped, held, rows, attempts FROM runs ORDER BY number"""
 
@@ -43,15 +43,20 @@ class Closing(StrEnum):
     """An attempt is going on."""
     LOST = "lost"
     """An attempt was going on when its process died: the vendor may still be at work."""
-    RESTING = "resting"
-    """An attempt ended: the vendor may still be at work on it (server limit), or a pause is on (token gap)."""
+    AT_WORK = "at_work"
+    """An attempt ended, and the vendor may still be at work on it (server limit)."""
+    PAUSE = "pause"
+    """An attempt ended, and so much time is to pass before the next (token gap)."""
     UNKNOWN = "unknown"
     """The machine crashed or a file was damaged: there may have been an attempt."""
 
 
 @dataclass(frozen=True, slots=True)
 class LastCall:
-    """The last outcome of a question; `since` (s) and `sent` tell when the last answered request left."""
+    """The last outcome of a question; `since` (s) and `sent` tell when the last answered request left.
+
+    `due` is when it may be made again: what an answer said of it holds until the next answer.
+    """
 
     tenant: str
     operation: str
@@ -65,6 +70,7 @@ class LastCall:
     rows: int
     attempts: int
     run: str
+    due: datetime | None
     since: float | None
     sent: datetime | None
 
@@ -142,7 +148,7 @@ def _begun(folder: Folder, db: sqlite3.Connection) -> sqlite3.Connection:
 
 
 def _nothing(folder: Folder) -> StateError:
-    return StateError(f"there is no state in {folder.root}: nothing was fetched with it yet")
+    return StateError(f"there is no state in {folder.root}: fetch first, or name another folder with --state")
 
 
 class _Surveyor:
@@ -154,7 +160,7 @@ class _Surveyor:
         self._era: Final = Era(clocks, self._meta["boots"] + (not self._same_boot))
         self._is_held: Final = _asker(folder.token_locks, folder.lock, closing_all)
         self._is_alive: Final = _asker(folder.run_locks, folder.lock, closing_all)
-        self._slots: Final = Slots(folder.leases, readable_only=True) if self._same_boot else None
+        self._slots: Final = _slots(folder) if self._same_boot else None
         if self._slots is not None:
             closing_all.callback(self._slots.close)
 
@@ -169,7 +175,7 @@ class _Surveyor:
         )
 
     def _call(self, row: Sequence[Any]) -> LastCall:
-        token, question, tenant, operation, server, outcome, kind, message, at, rows, attempts, run, *sent = row
+        token, question, tenant, operation, server, outcome, kind, message, at, rows, attempts, run, due, *sent = row
         since = None if sent[0] is None else max(self._era.age(Moment(*sent)), 0.0)
         return LastCall(
             tenant=tenant,
@@ -184,6 +190,7 @@ class _Surveyor:
             rows=rows,
             attempts=attempts,
             run=run,
+            due=None if due is None else _utc(due),
             since=since,
             sent=None if since is None else _utc(sent[2]),
         )
@@ -201,8 +208,7 @@ class _Surveyor:
         left = max(busy - self._clocks.monotonic(), 0.0)
         if not left:
             return TokenState(held=held, refusal=refusal)
-        closings = {Why.IN_FLIGHT: Closing.IN_FLIGHT if held else Closing.LOST, Why.RESTING: Closing.RESTING}
-        return TokenState(held, left, closings.get(why, Closing.UNKNOWN), refusal)
+        return TokenState(held, left, _closing(why, held=held), refusal)
 
     def _closure(self, slot: int) -> tuple[float, Why]:
         if self._slots is None:
@@ -248,6 +254,26 @@ def _asker(paths: Sequence[Path], lock: Path, closing_all: ExitStack) -> Callabl
         closing_all.callback(os.close, descriptor)
         descriptors.append(descriptor)
     return KernelLocks(descriptors).is_taken
+
+
+def _slots(folder: Folder) -> Slots:
+    try:
+        return Slots(folder.leases, readable_only=True)
+    except (FileNotFoundError, ValueError):
+        damaged = "it is missing or damaged: fetch once more, and it is made anew"
+        raise StateError(f"the state folder cannot be used: {folder.leases}: {damaged}") from None
+
+
+def _closing(why: Why, *, held: bool) -> Closing:
+    match why:
+        case Why.IN_FLIGHT:
+            return Closing.IN_FLIGHT if held else Closing.LOST
+        case Why.AT_WORK:
+            return Closing.AT_WORK
+        case Why.PAUSE:
+            return Closing.PAUSE
+        case _:
+            return Closing.UNKNOWN
 
 
 def _is_inside(lock: Path) -> bool:

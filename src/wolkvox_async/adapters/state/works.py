@@ -109,18 +109,30 @@ class Settlement:
     """Several settlings as one: the statements of a group do not grow with its number."""
 
     def __init__(self, settlings: Sequence[Settling]) -> None:
-        self._settlings: Final = settlings
         self._parts: Final = settlings[0].parts
-        parts = self._parts
-        entries = [entry for settling in settlings for entry in settling.entries if entry.mark.outcome != "skipped"]
-        self._now: Final = parts.era.moment(0.0)
-        self._placed: Final = [self._row(entry, entry.slot) for entry in entries if entry.slot is not None]
-        self._unplaced: Final = [entry for entry in entries if entry.slot is None]
+        self._now: Final = self._parts.era.moment(0.0)
+        self._placed: Final[list[Row]] = []
+        self._unplaced: Final[list[Entry]] = []
+        self._shaken: Final[list[int]] = []
         self._runs: Final[dict[str, _RunMarks]] = {}
         for settling in settlings:
-            run = self._runs.setdefault(settling.run, _RunMarks())
-            run.marks.extend(entry.mark for entry in settling.entries)
-            run.position = run.position if settling.position is None else settling.position
+            run = self._runs.get(settling.run)
+            if run is None:
+                run = self._runs[settling.run] = _RunMarks()
+            if settling.position is not None:
+                run.position = settling.position
+            for entry in settling.entries:
+                run.marks.append(entry.mark)
+                if entry.mark.outcome != "skipped":
+                    self._add(entry)
+
+    def _add(self, entry: Entry) -> None:
+        if entry.slot is None:
+            self._unplaced.append(entry)
+            return
+        self._placed.append(self._row(entry, entry.slot))
+        if entry.lease is None:
+            self._shaken.append(entry.slot)
 
     def apply(self, db: sqlite3.Connection) -> None:
         """Write it."""
@@ -133,14 +145,8 @@ class Settlement:
         settle_rows(db, rows)
         for name, run in self._runs.items():
             self._parts.runs.settle(db, name, run.marks, run.position)
-        self._shake()
-
-    def _shake(self) -> None:
-        """Tell everybody about tokens that are not ours: nothing else would."""
-        for settling in self._settlings:
-            for entry in settling.entries:
-                if entry.lease is None and entry.slot is not None:
-                    self._parts.slots.shake(entry.slot, fresh_stamp())
+        for slot in self._shaken:  # nothing else tells everybody about tokens that are not ours
+            self._parts.slots.shake(slot, fresh_stamp())
 
     def _row(self, entry: Entry, slot: int) -> Row:
         if entry.asked is None:

@@ -20,6 +20,8 @@ _COMMANDS: Final = {
     "demo": "See it work: simulator, fetch, verdict; needs no token.",
     "fetch": "Make one pass over the tenants; records go out as JSON lines.",
     "plan": "Show what would be called and how long it takes; calls nothing.",
+    "status": "Show how every call ended last, and when it is due.",
+    "why": "Say what each token of a tenant waits for.",
     "check": "Check the tenants file and every token reference.",
     "apis": "List the endpoints.",
     "schema": "Print the JSON Schema of the tenants file or of the records.",

@@ -1,0 +1,57 @@
+"""`why`: the one thing that each token of a tenant waits for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wolkvox_async.apps.exits import Exit
+
+from .options import options
+from .status import TABLE, chosen, in_json, local, plain, surveyed
+
+if TYPE_CHECKING:
+    from wolkvox_async.apps.standing import Standing
+
+
+@click.command()
+@click.argument("tenant", metavar="TENANT[/OPERATION]")
+@options(TABLE)
+@click.option("--json", "as_json", is_flag=True, help="one JSON object per line")
+def command(tenant: str, as_json: bool, **given: Any) -> int:
+    """Say what each token of TENANT waits for, and until when; from the state folder alone.
+
+    TENANT and OPERATION may have the wildcards of --only. A tenant is known from its first
+    call that ended.
+    """
+    from datetime import UTC  # noqa: PLC0415 - `--help` needs none of it
+
+    from wolkvox_async.apps.standing import standings  # noqa: PLC0415
+
+    survey = surveyed(given)
+    if isinstance(survey, Exit):
+        return survey
+    now = datetime.now(UTC)  # noqa: TID251 - the boundary
+    for standing in standings(survey, chosen(survey.calls, (tenant,)), now):
+        click.echo(in_json(_fields(standing)) if as_json else _line(standing))
+    return Exit.OK
+
+
+def _line(standing: Standing) -> str:
+    names = ", ".join(f"{standing.tenant}/{operation}" for operation in standing.operations)
+    wait = standing.wait
+    until = "" if wait.until is None else f"; until {local(wait.until)}"
+    return plain(f"{names} ({standing.token}): {wait.sentence}{until}")
+
+
+def _fields(standing: Standing) -> dict[str, Any]:
+    return {
+        "tenant": standing.tenant,
+        "operations": standing.operations,
+        "token": standing.token,
+        "waits_for": standing.wait.reason,
+        "until": standing.wait.until,
+        "message": standing.wait.sentence,
+    }

@@ -1,0 +1,209 @@
+"""What each token waits for, from what a state folder knows. Pure.
+
+A token may have several reasons to wait; one of them is named, the most binding:
+
+1. `refused`, `quota`: the vendor does not take the token at all. Whatever else is on
+   would end before that, and only here there is something that a person can do.
+2. `in_flight`: a live process has the token at this moment, so it waits for that process
+   alone. (Not when an attempt has ended and closes the token behind it.)
+3. `lost_call`, `server_limit`, `token_gap`, `circuit`: what keeps back every endpoint,
+   known or not. All of them have to end, so the one that ends last is named.
+4. `interval`: every endpoint that is known of was called too short a time ago. Behind 3,
+   because an endpoint that was never answered is not known of here and waits for 3 only.
+5. `slot`: something may be called, and a run that is alive has not come to it yet.
+6. `nothing`: something may be called, and nobody is at it.
+
+An endpoint counts while it is in use: by its last call, if that was within a day of the
+token's last one. A token counts for an operation until another was used for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, assert_never
+
+from wolkvox_async.adapters.state import Closing, LastCall, RunState, Survey, TokenState
+from wolkvox_async.model import ErrorKind
+
+_IN_USE: Final = timedelta(days=1)
+
+
+class Reason(StrEnum):
+    """What a token waits for."""
+
+    REFUSED = "refused"
+    QUOTA = "quota"
+    IN_FLIGHT = "in_flight"
+    LOST_CALL = "lost_call"
+    SERVER_LIMIT = "server_limit"
+    TOKEN_GAP = "token_gap"  # noqa: S105 - a reason
+    CIRCUIT = "circuit"
+    INTERVAL = "interval"
+    SLOT = "slot"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What a token waits for, `until` when (UTC; None: nobody can tell), and a sentence that says what to do."""
+
+    reason: Reason
+    until: datetime | None
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A token of a tenant, with the tenant's operations that use it."""
+
+    tenant: str
+    operations: tuple[str, ...]
+    token: str
+    wait: Wait
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is the same for all tokens, at the moment `now` (UTC)."""
+
+    now: datetime
+    servers_down: Mapping[str, float]
+    runs: Sequence[RunState]
+
+    def after(self, seconds: float) -> datetime:
+        """Return the moment that is so many seconds away."""
+        return self.now + timedelta(seconds=seconds)
+
+
+def standings(survey: Survey, calls: Iterable[LastCall], now: datetime) -> list[Standing]:
+    """Return what the tokens of `calls` wait for, in the order of the calls."""
+    view = View(now, survey.servers_down, survey.runs)
+    calls = tuple(calls)
+    current = _current(calls)
+    by_token: dict[tuple[str, str], list[LastCall]] = {}
+    for call in calls:
+        if current[call.tenant, call.operation] == call.token:
+            by_token.setdefault((call.tenant, call.token), []).append(call)
+    return [
+        Standing(
+            tenant,
+            tuple(dict.fromkeys(call.operation for call in some)),
+            token,
+            wait(survey.tokens.get(token, TokenState()), some, view),
+        )
+        for (tenant, token), some in by_token.items()
+    ]
+
+
+def latest(calls: Iterable[LastCall]) -> list[LastCall]:
+    """Return the last outcome of every question of an operation, whichever token it was asked with."""
+    found: dict[tuple[str, str, str], LastCall] = {}
+    for call in calls:
+        key = (call.tenant, call.operation, call.question)
+        if key not in found or call.at > found[key].at:
+            found[key] = call
+    return list(found.values())
+
+
+def endpoint(question: str) -> str:
+    """Return the endpoint that a question is put to."""
+    return question.partition("?")[0]
+
+
+def _current(calls: Iterable[LastCall]) -> dict[tuple[str, str], str]:
+    """Return the token that was used last, by tenant and operation."""
+    newest: dict[tuple[str, str], LastCall] = {}
+    for call in calls:
+        key = (call.tenant, call.operation)
+        if key not in newest or call.at > newest[key].at:
+            newest[key] = call
+    return {key: call.token for key, call in newest.items()}
+
+
+def wait(token: TokenState, calls: Sequence[LastCall], view: View) -> Wait:
+    """Return the one thing that a token waits for; `calls` are its last ones."""
+    if token.refusal is not None:
+        return _refused(token, view)
+    if token.held and token.closing in (None, Closing.IN_FLIGHT):
+        until = view.after(token.closed_for) if token.closing else None
+        return Wait(Reason.IN_FLIGHT, until, "in use: a call is in flight, or its answer is being delivered")
+    if (closed := _last_to_end(_closed(token, calls, view))) is not None:
+        return closed
+    used = _in_use(calls)
+    free = [call for call in used if call.due is None or call.due <= view.now]
+    if used and not free:
+        return _not_due(used)
+    return _free(free, calls, view)
+
+
+def _refused(token: TokenState, view: View) -> Wait:
+    refusal = token.refusal
+    if refusal is None:
+        raise AssertionError("only for refused tokens")
+    until = view.after(refusal.seconds)
+    if refusal.kind is ErrorKind.QUOTA:
+        sentence = "its quota is used up: it is called again when a new day begins, or ask wolkvox for a larger quota"
+        return Wait(Reason.QUOTA, until, sentence)
+    sentence = f"refused by the vendor ({refusal.kind}): put a valid token where its reference points, "
+    return Wait(Reason.REFUSED, until, sentence + "then fetch with --retry-refused")
+
+
+def _last_to_end(waits: Iterable[Wait]) -> Wait | None:
+    return max(waits, key=lambda wait: (wait.until is not None, wait.until), default=None)
+
+
+def _closed(token: TokenState, calls: Sequence[LastCall], view: View) -> Iterator[Wait]:
+    """Yield what keeps back every endpoint of a token that nobody uses at present."""
+    until = view.after(token.closed_for)
+    match token.closing:
+        case Closing.LOST | Closing.IN_FLIGHT:
+            lost = (
+                "a process died in the middle of a call, and the vendor may still be at work on it: it opens by itself"
+            )
+            yield Wait(Reason.LOST_CALL, until, lost)
+        case Closing.UNKNOWN:
+            lost = "a call may have been lost when the machine or the state folder broke down: it opens by itself"
+            yield Wait(Reason.LOST_CALL, until, lost)
+        case Closing.AT_WORK:
+            given_up = "the vendor may still be at work on a call that was given up (--server-limit)"
+            yield Wait(Reason.SERVER_LIMIT, until, given_up)
+        case Closing.PAUSE:
+            yield Wait(Reason.TOKEN_GAP, until, "the pause between two calls of a token (--token-gap)")
+        case None:
+            pass
+        case never:
+            assert_never(never)
+    servers = {call.server for call in calls}
+    if servers and servers <= view.servers_down.keys():
+        server = min(servers, key=lambda one: view.servers_down[one])
+        down = f"server {server} does not answer: one call tries it again then; if it stays so, tell wolkvox"
+        yield Wait(Reason.CIRCUIT, view.after(view.servers_down[server]), down)
+
+
+def _in_use(calls: Sequence[LastCall]) -> list[LastCall]:
+    """Return the last call of every endpoint that is in use."""
+    last: dict[tuple[str, str], LastCall] = {}
+    for call in sorted(calls, key=lambda call: call.at):
+        last[call.operation, endpoint(call.question)] = call
+    newest = max((call.at for call in last.values()), default=None)
+    return [call for call in last.values() if newest is not None and call.at >= newest - _IN_USE]
+
+
+def _not_due(calls: Sequence[LastCall]) -> Wait:
+    until, question = min((call.due, call.question) for call in calls if call.due is not None)
+    return Wait(Reason.INTERVAL, until, f"{endpoint(question)} is due next (--interval)")
+
+
+def _free(free: Sequence[LastCall], calls: Sequence[LastCall], view: View) -> Wait:
+    """Return what a token waits for that may be used: a run's slot, or nothing."""
+    tenants = {run.id: run.tenants for run in view.runs}
+    # A single call belongs to no run that is kept: whose it was, nobody can tell.
+    known = {tenants.get(call.run) for call in calls}
+    for run in view.runs:
+        if run.alive and (run.tenants in known or None in known) and any(call.at < run.at for call in free):
+            sentence = f"run {run.name or run.id} has not come to it yet: it takes its turn (--max-in-flight)"
+            return Wait(Reason.SLOT, None, sentence)
+    return Wait(Reason.NOTHING, None, "nothing: it may be called now, so fetch")

@@ -1,0 +1,249 @@
+"""`status` and `why`, of state folders that real processes have left or are using."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.apps.commands import command, run, written
+from wolkvox_async.testing import FAULTS, Profile, Simulator, parse_script
+
+TWO = ("interactions", "gamification")
+HANGS = Profile(servers=1, operations=1, apis=TWO, faults={"0": parse_script("ok,hang")})
+QUIET = ("--no-progress", "--log-level", "error")
+
+
+async def why(tenant: str, *options: str) -> list[dict[str, Any]]:
+    done = await run("why", tenant, "--json", *options)
+    assert done.code == 0, done.err
+    return done.records
+
+
+async def why_once(tenant: str, *wanted: str) -> dict[str, Any]:
+    """Ask until a token waits for what is `wanted`, and return that line."""
+    seen: list[object] = []
+    for _ in range(50):
+        done = await run("why", tenant, "--json")
+        for line in done.records:
+            if line["waits_for"] in wanted:
+                return line
+        seen.append((done.out, done.err))
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"no token waits for {wanted}: {seen[-1:]}")
+
+
+def seconds_to(moment: str) -> float:
+    return (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds()
+
+
+# --- status -------------------------------------------------------------------------------
+
+
+async def test_status_says_how_every_call_ended_and_when_it_is_due(secret_store: Path) -> None:
+    profile = Profile(servers=1, operations=2, apis=TWO, faults={"1": FAULTS["garbage"]})
+    async with Simulator(profile) as simulator:
+        fetched = await run("fetch", *written(simulator, secret_store), *QUIET, "--max-attempts", "1")
+        good, bad = simulator.operations
+    people, machines = await run("status"), await run("status", "--json")
+    assert people.code == machines.code == 0
+    assert not people.err
+    known = {(line["tenant"], line["operation"], line["api"]): line for line in machines.records}
+    ended = [one for one in fetched.records if one["type"] == "call" and one["outcome"] != "skipped"]
+    assert len(known) == len(ended)
+    for one in ended:
+        line = known[one["tenant"], one["operation"], one["api"]]
+        for name in ("server", "token", "outcome", "rows", "attempts", "at", "next_at", "run"):
+            assert line[name] == one[name], name
+        assert line["type"] == "call"
+    head, *rows = people.out.decode().splitlines()
+    assert head.split() == ["OPERATION", "ENDPOINT", "OUTCOME", "WHEN", "ROWS", "DUE", "RUN"]
+    assert [row.split()[:3] for row in rows if row.startswith(good.path)] == [
+        [good.path, "gamification", "ok"],
+        [good.path, "interactions", "ok"],
+    ]
+    assert all(row.split()[3] == "(malformed)" for row in rows if row.startswith(bad.path))
+    assert len({row.rindex(" ") for row in rows}) == 1, "columns stand below one another"
+
+
+async def test_status_can_be_about_some_operations(secret_store: Path) -> None:
+    async with Simulator(Profile(servers=1, operations=3, tenants=3, apis=TWO)) as simulator:
+        await run("fetch", *written(simulator, secret_store), *QUIET)
+        first, second, _ = simulator.operations
+    some = await run("status", "--json", "--only", first.tenant, "--only", second.path)
+    assert {(line["tenant"], line["operation"]) for line in some.records} == {
+        (first.tenant, first.name),
+        (second.tenant, second.name),
+    }
+    none = await run("status", "--only", f"{first.tenant}x")
+    assert none.code == 2
+    assert f"did you mean '{first.tenant}'" in none.err
+
+
+async def test_status_shows_live_runs_above_the_table_and_survives_a_closed_pipe(secret_store: Path) -> None:
+    async with (
+        Simulator(HANGS) as simulator,
+        command("fetch", *written(simulator, secret_store), *QUIET, "--run", "november") as fetch,
+    ):
+        await why_once(simulator.operations[0].tenant, "in_flight")
+        people, machines = await run("status"), await run("status", "--json")
+        async with command("status") as reading:
+            assert reading.stdout is not None
+            reading.stdout._transport.close()  # type: ignore[attr-defined]
+            await reading.wait()
+            assert reading.stderr is not None
+            assert await reading.stderr.read() == b""
+        fetch.kill()
+    first, empty, head, *_ = people.out.decode().splitlines()
+    assert "november" in first
+    assert (empty, head[:9]) == ("", "OPERATION")
+    assert machines.records[0]["type"] == "run"
+    assert (machines.records[0]["name"], machines.records[0]["ok"]) == ("november", 1)
+
+
+async def test_long_and_odd_names_keep_the_table_in_shape(secret_store: Path) -> None:
+    async with Simulator(Profile(servers=1, operations=2, apis=("interactions",))) as simulator:
+        options = written(simulator, secret_store)
+        file = secret_store / "tenants.json"
+        name = "北京" * 15 + "-" + "x" * 29
+        file.write_text(file.read_text().replace(f'"{simulator.operations[0].name}"', f'"{name}"'))
+        done = await run("fetch", *options, *QUIET)
+        assert done.code == 0, done.err
+    people, machines = await run("status"), await run("status", "--json")
+    assert max(map(len, people.out.decode().splitlines())) < 160
+    assert name in {line["operation"] for line in machines.records}
+    assert "..." in people.out.decode()
+
+
+@pytest.mark.parametrize("arguments", [("status",), ("why", "acme")])
+async def test_without_a_usable_folder_there_is_nothing_to_tell(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    missing = await run(*arguments, "--state", str(tmp_path / "nowhere"))
+    assert missing.code == 5
+    assert "--state" in missing.err
+    assert not (tmp_path / "nowhere").exists()
+    (tmp_path / "state.db").write_bytes(b"garbage" * 1_000)
+    damaged = await run(*arguments, "--state", str(tmp_path))
+    assert damaged.code == 5
+    assert "damaged" in damaged.err
+
+
+async def test_where_no_call_has_ended_status_says_so(secret_store: Path) -> None:
+    profile = Profile(servers=1, operations=1, apis=TWO, faults={"0": FAULTS["hang"]})
+    async with (
+        Simulator(profile) as simulator,
+        command("fetch", *written(simulator, secret_store), *QUIET) as fetch,
+    ):
+        while not simulator.verdict().in_flight_now:
+            await asyncio.sleep(0.01)
+        fetch.kill()
+        await fetch.wait()
+    done = await run("status")
+    assert (done.code, done.out) == (0, b"")
+    assert "nothing is known yet" in done.err
+
+
+# --- why ----------------------------------------------------------------------------------
+
+
+async def test_after_a_fetch_a_token_waits_for_the_interval(secret_store: Path) -> None:
+    async with Simulator(Profile(servers=1, operations=2, tenants=1, apis=TWO)) as simulator:
+        fetched = await run("fetch", *written(simulator, secret_store), *QUIET)
+        one, other = simulator.operations
+    ends = [record for record in fetched.records if record["type"] == "call"]
+    lines = await why(one.tenant)
+    assert [(line["operations"], line["token"]) for line in lines] == sorted(
+        ([op.name], op.token.id) for op in (one, other)
+    )
+    for line in lines:
+        due = min(end["next_at"] for end in ends if end["token"] == line["token"])
+        assert (line["waits_for"], line["until"]) == ("interval", due)
+    people = await run("why", one.path)
+    assert people.out.decode().startswith(f"{one.path} ({one.token.id}): interactions is due next")
+    assert len(people.out.splitlines()) == 1
+    assert len((await run("why", f"{one.tenant[:2]}*/*")).out.splitlines()) == 2
+
+
+async def test_a_tenant_that_nobody_knows_is_a_mistake(secret_store: Path) -> None:
+    async with Simulator(Profile(servers=1, operations=1, apis=TWO)) as simulator:
+        await run("fetch", *written(simulator, secret_store), *QUIET)
+        tenant = simulator.operations[0].tenant
+    done = await run("why", f"{tenant}s")
+    assert done.code == 2
+    assert f"did you mean '{tenant}'" in done.err
+
+
+async def test_in_flight_and_after_a_kill(secret_store: Path) -> None:
+    async with Simulator(HANGS) as simulator:
+        tenant = simulator.operations[0].tenant
+        async with command("fetch", *written(simulator, secret_store), *QUIET) as fetch:
+            line = await why_once(tenant, "in_flight")
+            assert seconds_to(line["until"]) < 140
+            fetch.send_signal(signal.SIGKILL)
+            await fetch.wait()
+        (lost,) = await why(tenant)
+    assert lost["waits_for"] == "lost_call"
+    assert lost["until"][:-5] == line["until"][:-5] or abs(seconds_to(lost["until"]) - seconds_to(line["until"])) < 1
+
+
+async def test_a_call_that_was_given_up_leaves_its_token_to_the_server_limit(secret_store: Path) -> None:
+    async with Simulator(HANGS) as simulator:
+        haste = ("--timeout", "0.3", "--connect-timeout", "0.2", "--max-attempts", "1")
+        await run("fetch", *written(simulator, secret_store), *QUIET, *haste)
+        (line,) = await why(simulator.operations[0].tenant)
+    assert line["waits_for"] == "server_limit"
+    assert 0 < seconds_to(line["until"]) < 61
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"), [(("--token-gap", "30"), "token_gap"), (("--interval", "0"), "nothing")]
+)
+async def test_after_a_pause_or_without_an_interval(options: tuple[str, ...], reason: str, secret_store: Path) -> None:
+    async with Simulator(Profile(servers=1, operations=1, apis=("interactions",), interval=0)) as simulator:
+        await run("fetch", *written(simulator, secret_store), *QUIET, *options)
+        (line,) = await why(simulator.operations[0].tenant)
+    assert line["waits_for"] == reason
+
+
+@pytest.mark.parametrize(("fault", "reason"), [("refused", "refused"), ("quota", "quota")])
+async def test_after_a_refusal_or_with_a_used_up_quota(fault: str, reason: str, secret_store: Path) -> None:
+    profile = Profile(servers=1, operations=1, apis=TWO, faults={"0": FAULTS[fault]})
+    async with Simulator(profile) as simulator:
+        await run("fetch", *written(simulator, secret_store), *QUIET)
+        one = simulator.operations[0]
+    (line,) = await why(one.tenant)
+    assert (line["waits_for"], line["token"]) == (reason, one.token.id)
+    assert seconds_to(line["until"]) > 0
+
+
+async def test_with_its_server_down_a_token_waits_for_the_next_probe(secret_store: Path) -> None:
+    profile = Profile(servers=1, operations=4, apis=("interactions",), interval=0)
+    async with Simulator(profile) as simulator:
+        options = [*written(simulator, secret_store), *QUIET, "--interval", "0"]
+        await run("fetch", *options)
+        tenant, server = simulator.operations[0].tenant, simulator.operations[0].server
+    async with command("fetch", *options) as fetch:
+        line = await why_once(tenant, "circuit")
+        shown = await run("status")
+        fetch.kill()
+    assert server in line["message"]
+    assert seconds_to(line["until"]) < 60
+    assert shown.code == 0
+
+
+async def test_behind_others_a_token_waits_for_a_slot(secret_store: Path) -> None:
+    profile = Profile(servers=1, operations=2, tenants=2, apis=("interactions",), interval=0)
+    async with Simulator(profile) as simulator:
+        options = [*written(simulator, secret_store), *QUIET, "--interval", "0"]
+        await run("fetch", *options)
+        first, second = simulator.operations
+        simulator.break_token(0, (FAULTS["hang"],) * 5)
+        async with command("fetch", *options, "--max-in-flight", "1", "--run", "november") as fetch:
+            await why_once(first.tenant, "in_flight")
+            (line,) = await why(second.tenant)
+            fetch.kill()
+    assert (line["waits_for"], line["until"]) == ("slot", None)
+    assert "november" in line["message"]
