@@ -70,7 +70,7 @@ def _repr(thing: object) -> str:
     # A half-made object may have no repr.
     try:
         return repr(thing)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it raises, it shows nothing
         return f"<no repr: {type(error).__name__}>"
 
 

@@ -152,6 +152,7 @@ class Stage:
     wait: float = 10.0
     state: State | None = None
     jitter: float | None = None
+    seed: int = 7  # of chance, and so of the ids of runs
     transport: Transport | None = None
 
     def __post_init__(self) -> None:
@@ -165,7 +166,7 @@ class Stage:
             transport=self.transport or self.scripted,
             clock=clock,
             hook=self.hook or self.ear,
-            chance=Random(7).random if self.jitter is None else itertools.repeat(self.jitter).__next__,
+            chance=Random(self.seed).random if self.jitter is None else itertools.repeat(self.jitter).__next__,
             state=self.state or MemoryState(clock),
             server_limit=self.server_limit,
             terms=Terms(max(65.0, 10.0 + self.server_limit), self.limits.token_gap, self.wait),

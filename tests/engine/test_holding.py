@@ -23,8 +23,8 @@ class Office:
     def begin(self, token: str, hold: float) -> None:
         raise AssertionError((token, hold))
 
-    def end(self, token: str, closed_for: float) -> None:
-        raise AssertionError((token, closed_for))
+    def end(self, token: str, at_work: float, pause: float) -> None:
+        raise AssertionError((token, at_work, pause))
 
     def release(self, token: str) -> None:
         self.given_back.append(token)

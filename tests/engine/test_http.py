@@ -178,7 +178,7 @@ async def test_cancelled_at_any_await_no_socket_is_left_and_no_rule_is_broken(us
     async with Simulator(Profile(servers=2, operations=4, tenants=4, interval=0)) as vendor:
         serving = left()
         for count in range(0, 48, 3):
-            async with engine_for(vendor) as engine:
+            async with engine_for(vendor, interval=0) as engine:
                 await way(use if use is not call else _first(vendor), engine, count)
                 while engine.snapshot().queued:
                     await asyncio.sleep(0)

@@ -254,7 +254,7 @@ async def _from_keyring(reference: KeyringReference) -> Resolution:
         return _unresolved(reference, "needs an extra: pip install 'wolkvox-async[keyring]'")
     try:
         text = await asyncio.to_thread(keyring.get_password, reference.service, reference.username)
-    except Exception as error:  # every backend has errors of its own, with texts of its own
+    except Exception as error:  # noqa: BLE001 - every backend has errors of its own, with texts of its own
         return _unresolved(reference, f"cannot be read ({type(error).__name__})")
     return _unresolved(reference, "does not exist") if text is None else _token(reference, text)
 

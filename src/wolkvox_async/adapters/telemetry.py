@@ -95,7 +95,7 @@ class Hooks:
         for hook in self._hooks:
             try:
                 hook.observe(event)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - a hook of the host may raise anything
                 self._leave_out(hook, type(error).__name__)
 
     def _leave_out(self, failed: Hook, why: str) -> None:

@@ -28,7 +28,6 @@ from . import progress
 from .exits import Exit, of_pass, of_signal
 from .signals import Reactions, StopSignals
 
-
 STANDSTILL: Final = 0.6
 """Seconds within which an output takes something once the drain is over, or is given up."""
 

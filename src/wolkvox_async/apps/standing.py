@@ -179,7 +179,7 @@ def _closed(token: TokenState, calls: Sequence[LastCall], view: View) -> Iterato
     servers = {call.server for call in calls}
     if servers and servers <= view.servers_down.keys():
         server = min(servers, key=lambda one: view.servers_down[one])
-        down = f"server {server} does not answer: one call tries it again then; if it stays so, tell wolkvox"
+        down = f"server {server} does not answer: it is probed again then (if that lasts, ask wolkvox)"
         yield Wait(Reason.CIRCUIT, view.after(view.servers_down[server]), down)
 
 

@@ -11,11 +11,17 @@ what is free of either.)
 
 A server that is down (see circuits) has nothing free, but for one probe at a time. Who is
 probe rotates: after it the token queues last, and a token without room in its lane is
-passed over. A call that meets the outage, once the circuit is open, uses up no attempts. It waits for its server for
-at most `patience` seconds since it was added, or since the circuit opened if that is
-later; then it ends with its last failure, or as `server_down` when it was never sent.
-Such an end holds no other call, for it says nothing about the token; those that wait for
-the same server end by themselves. Patience ends only for who waits for the server: not
+passed over. A call that finds the circuit open when it fails has used up no attempt. It
+waits for its server for at most `patience` seconds since it was added, or since the
+circuit opened if that is later; then it ends with its last failure, or as `server_down`
+when it was never sent. Such an end holds no other call, for it says nothing about the
+token; those that wait for the same server end by themselves.
+
+So a dead server costs what was in flight when it died (at most `per_server`, at least the
+failures that open the circuit) and its probes, which are about a dozen while the default
+patience lasts, however many calls there are: the more calls, the nearer to nothing each.
+
+Patience ends only for who waits for the server: not
 for a token that waits for a slot, for room in its lane or for its time (its calls end
 when they come to wait for the server), nor for the one that was woken to be the probe.
 So somebody always finds out whether the server is back, even with no patience at all.

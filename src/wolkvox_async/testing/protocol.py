@@ -232,7 +232,7 @@ class Connection(asyncio.Protocol):
     def _guarded(self, act: Callable[..., None], *given: Any) -> None:
         try:
             act(*given)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a defect ends a connection, not the simulator
             self._reception.crashed(error, self._visit())
             self._loop.call_exception_handler({"message": "the simulator failed", "exception": error})
             self.abort()

@@ -142,7 +142,7 @@ class Keeper:
         for work in works:
             try:
                 work.told(failure)
-            except Exception as error:  # whose callback it was, the others are told all the same
+            except Exception as error:  # noqa: BLE001 - whose callback it was, the others are told all the same
                 context = {"message": "a callback of the state failed", "exception": error}
                 self._loop.call_exception_handler(context)
 

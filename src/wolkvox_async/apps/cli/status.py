@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 STATE: Final = next(option for option in STATE_OPTIONS if option.name == "state")
 TABLE: Final = (STATE,)
+SOME: Final = replace(ONLY, help="only tenant or tenant/operation, with wildcards (repeats); labels are not known here")
 
 _HEAD: Final = ("OPERATION", "ENDPOINT", "OUTCOME", "WHEN", "ROWS", "DUE", "RUN")
 _NUMBERS: Final = frozenset({"ROWS"})
@@ -31,7 +32,7 @@ _AT_ONCE: Final = 500  # lines
 
 
 @click.command()
-@options(TABLE, repeated=(ONLY,))
+@options(TABLE, repeated=(SOME,))
 @click.option("--json", "as_json", is_flag=True, help="one JSON object per line")
 def command(as_json: bool, only: tuple[str, ...], **given: Any) -> int:
     """Show how every call ended last and when it is due, from the state folder alone.
@@ -137,7 +138,7 @@ def _run(run: RunState) -> str:
 
 def _row(call: LastCall, now: datetime) -> tuple[str, ...]:
     outcome = call.outcome if call.kind is None else f"{call.outcome} ({call.kind})"
-    due = "now" if call.due is None or call.due <= now else local(call.due)
+    due = "-" if call.due is None else "now" if call.due <= now else local(call.due)
     cells = (f"{call.tenant}/{call.operation}", call.question, outcome, local(call.at), str(call.rows), due, call.run)
     return tuple(_cut(plain(cell)) for cell in cells)
 
