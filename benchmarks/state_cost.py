@@ -1,4 +1,4 @@
-"""CPU of the state per call, and time and memory of looking up 100,000 tokens.
+"""CPU of the state per call, of planning calls, and time and memory of looking up 100,000 tokens.
 
 Claim, begin, end, ask when and why not, arm, settle, release: everything that a call has to do with
 the state, with 1,000 tokens held, for one and for two calls per token. The thread's CPU is included.
@@ -25,6 +25,7 @@ from pathlib import Path
 from wolkvox_async.adapters.state import SqliteState
 from wolkvox_async.identity import call_id, ulid
 from wolkvox_async.marks import Mark
+from wolkvox_async.model import Call, Operation, Token
 from wolkvox_async.ports import Granted, RunOrder
 
 from .laboratory import table
@@ -33,6 +34,8 @@ HELD = 1_000
 QUESTIONS = ("interactions", "gamification", "ivr_minutes")
 MOST_US = 30.0
 MOST_MIB = 30.0
+MOST_PLANNING_US = 4.0
+PORTION = 500
 
 
 def main() -> int:
@@ -48,6 +51,10 @@ def main() -> int:
         cost = min(asyncio.run(_measure_calls(wanted.tokens, calls)) for _ in range(wanted.rounds))
         good = good and cost <= MOST_US
         rows.append((f"CPU per call, {calls} per token, {HELD} held", f"{cost:.1f} us (limit {MOST_US:g})"))
+    new, known = min(asyncio.run(_measure_planning(wanted.tokens)) for _ in range(wanted.rounds))
+    good = good and known <= MOST_PLANNING_US
+    rows.append(("CPU per call that is planned, new", f"{new:.1f} us"))
+    rows.append(("CPU per call that is planned, known", f"{known:.1f} us (limit {MOST_PLANNING_US:g})"))
     first, again, mib = asyncio.run(_measure_look(wanted.looked))
     good = good and mib <= MOST_MIB
     rows.append((f"look at {wanted.looked} new tokens", f"{first:.2f} s"))
@@ -116,6 +123,36 @@ async def _bare(calls: int) -> float:
     return (_cpu() - before) / calls * 1e6
 
 
+async def _measure_planning(tokens: int) -> tuple[float, float]:
+    operations = [
+        Operation(f"tenant-{n // 2}", f"operation-{n % 2}", "0010", Token(f"secret-{n}")) for n in range(tokens)
+    ]
+    calls = [
+        Call("", operation, question, "", (("api", question),))
+        for operation in operations
+        for question in QUESTIONS[:2]
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        async with await SqliteState.open(Path(folder, "state")) as state:
+            await state.look([operation.token.id for operation in operations])
+            new = await _plan(state, calls)
+            run = ulid(time.time_ns() // 1_000_000, 1)
+            for start in range(0, tokens, PORTION):
+                ids = [operation.token.id for operation in operations[start : start + PORTION]]
+                state.settle(run, list(_marks(run, ids, 2, start)), None, _heard)
+                await state.flush()
+            return new, await _plan(state, calls)
+
+
+async def _plan(state: SqliteState, calls: Sequence[Call]) -> float:
+    before = _cpu()
+    for start in range(0, len(calls), PORTION):
+        state.expect("run", calls[start : start + PORTION])
+        await asyncio.sleep(0)
+    await state.flush()
+    return (_cpu() - before) / len(calls) * 1e6
+
+
 async def _measure_look(tokens: int) -> tuple[float, float, float]:
     ids = [f"tk_{number * 0x9E3779B97F4A % (1 << 48):012x}" for number in range(tokens)]
     with tempfile.TemporaryDirectory() as folder:
@@ -143,9 +180,9 @@ async def _measure_look(tokens: int) -> tuple[float, float, float]:
     return first, again, (after - before) / (1 << 20)
 
 
-def _marks(run: str, ids: Sequence[str], calls: int) -> Iterator[Mark]:
+def _marks(run: str, ids: Sequence[str], calls: int, first: int = 0) -> Iterator[Mark]:
     now = datetime.now(UTC)
-    for number, token in enumerate(ids):
+    for number, token in enumerate(ids, first):
         for question in QUESTIONS[:calls]:
             yield Mark(
                 run=run,

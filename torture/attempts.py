@@ -212,7 +212,7 @@ class Passes:
 
 def run(figures: Figures, *, short: bool) -> None:
     """Simulate, and put the figures down."""
-    wanted = 30_000 if short else 1_000_000
+    wanted = 10_000 if short else 1_000_000
     loop = VirtualLoop()
     books, passes = Books(), Passes()
     began = time.process_time()

@@ -23,10 +23,6 @@ def question(interval: float = 300.0) -> Call:
     return replace(call(subscription().operation, endpoint, run="0" * 26), interval=interval)
 
 
-def test_what_was_never_asked_is_asked() -> None:
-    assert admission(question(), None, wait=0, now=NOON) == Go()
-
-
 def test_what_is_due_soon_waits() -> None:
     assert admission(question(), 292.0, wait=10, now=NOON) == Later(8.0)
 

@@ -21,6 +21,9 @@ class Go:
     """It may be made."""
 
 
+GO: Final = Go()
+
+
 @dataclass(frozen=True, slots=True)
 class Later:
     """It may be made in so many seconds."""
@@ -31,14 +34,14 @@ class Later:
 Verdict: TypeAlias = Go | Later | Skipped
 
 
-def admission(call: Call, since: float | None, *, wait: float, now: datetime) -> Verdict:
-    """Decide about a call whose question left `since` seconds ago and was answered (None: never, or long ago).
+def admission(call: Call, since: float, *, wait: float, now: datetime) -> Verdict:
+    """Decide about a call whose question left `since` seconds ago, and was answered.
 
     `now` is the wall clock's time, for what people read.
     """
-    due_in = 0.0 if since is None else call.interval - since
+    due_in = call.interval - since
     if due_in <= _MOMENT:
-        return Go()
+        return GO
     if due_in <= wait:
         return Later(due_in)
     message = f"not called: the same was asked of this token {since:.0f} s ago, and --interval is {call.interval:g} s"

@@ -7,7 +7,7 @@ never been asked.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -27,13 +27,15 @@ class Deliveries:
         self._state: Final = state
         self._permits: Final = permits
         self._broke: Final = broke
-        self._kept: Final[dict[Lane, Counter[tuple[str, str]]]] = {}  # token ids and questions of unsettled answers
+        self._kept: Final[dict[Lane, deque[Call]]] = {}  # with answers that are not settled, in the order of delivery
 
     def keep(self, lane: Lane, call: Call) -> None:
         """Hold the token of an answer until it is delivered or forgotten."""
-        token = call.operation.token.id
-        self._permits.keep(token)
-        self._kept.setdefault(lane, Counter())[token, call.question] += 1
+        self._permits.keep(call.operation.token.id)
+        kept = self._kept.get(lane)
+        if kept is None:
+            kept = self._kept[lane] = deque()
+        kept.append(call)
 
     def drop(self, call: Call) -> None:
         """Forget an answer that nobody reads."""
@@ -41,7 +43,8 @@ class Deliveries:
 
     def delivered(self, lane: Lane, run: str, marks: Sequence[Mark], position: int | None) -> None:
         """Settle calls of `run`; their tokens are given back once everybody knows."""
-        tokens = [mark.token for mark in marks if mark.done and self._is_kept(lane, mark)]
+        kept = self._kept.get(lane) or deque()
+        tokens = [kept.popleft().operation.token.id for mark in marks if mark.done and kept]
 
         def done(error: StateError | None) -> None:
             for token in tokens:
@@ -57,16 +60,6 @@ class Deliveries:
 
     def forget(self, lane: Lane) -> None:
         """Forget answers that are kept, and give back their tokens: nobody reads them any more."""
-        for token, question in self._kept.pop(lane, Counter()).elements():
-            self._state.disarm(token, question)
-            self._permits.drop(token)
-
-    def _is_kept(self, lane: Lane, mark: Mark) -> bool:
-        """Tell whether the answer is kept, and take it out."""
-        kept, answer = self._kept.get(lane), (mark.token, mark.question)
-        if kept is None or not kept[answer]:
-            return False
-        kept[answer] -= 1
-        if not kept[answer]:
-            del kept[answer]
-        return True
+        for call in self._kept.pop(lane, ()):
+            self.drop(call)
+            self._permits.drop(call.operation.token.id)

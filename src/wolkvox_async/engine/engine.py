@@ -176,8 +176,11 @@ class Engine:
         self._check_open()
         run = self._new_id()
         wanted = self._roster.call(operation, api, dates, run=run, now=self._clock.utc())
+        is_new = wanted.operation.token.id not in self._known
         await self.look((wanted,))
         self._check_open()
+        if is_new:
+            self._state.expect(run, (wanted,))
         lane = Lane(Budget(1), closed=self._endings.stopped)
         caller: asyncio.Future[Settlement] = asyncio.get_running_loop().create_future()
         self._endings.callers[lane] = caller
@@ -237,8 +240,10 @@ class Engine:
         if self._endings.stopped:
             records.stop()
             records.lane.closed = True
-        for wanted in calls:
-            self._add(self._roster.current(wanted), records.lane)
+        current = [self._roster.current(wanted) for wanted in calls]
+        self._state.expect(records.run, current)
+        for wanted in current:
+            self._add(wanted, records.lane)
         self._crew.dispatch()
 
     def room(self, lane: Lane, units: int) -> None:

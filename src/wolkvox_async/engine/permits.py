@@ -14,7 +14,7 @@ from wolkvox_async.classify import error
 from wolkvox_async.model import Answer, AttemptOutcome, Breakdown, Call, Empty, ErrorKind, Failed, Ok
 from wolkvox_async.ports import Claim, Clock, Refusal, State
 
-from .admission import Verdict, admission
+from .admission import GO, Verdict, admission
 from .closing import Closing, Span, sent_at
 from .holding import Holder
 
@@ -85,8 +85,10 @@ class Permits:
 
     def verdict(self, call: Call) -> Verdict:
         """Tell whether the call's pace allows it."""
-        since = self._state.since(call.operation.token.id, call.question) if call.paced and call.interval else None
-        return admission(call, since, wait=self._terms.wait, now=self._clock.utc())
+        if not (call.paced and call.interval):
+            return GO
+        since = self._state.since(call.operation.token.id, call.question)
+        return GO if since is None else admission(call, since, wait=self._terms.wait, now=self._clock.utc())
 
     def begin(self, token: str) -> None:
         """Note that an attempt begins."""

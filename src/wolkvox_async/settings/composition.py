@@ -158,7 +158,7 @@ def _engine_parts(made: _Made, clock: Clock, state: State) -> EngineParts:
         transport=parts.transport or _http(options, parts.connector),
         clock=clock,
         hook=Hooks((LogHook(log), *parts.hooks), log),
-        chance=parts.chance or random.SystemRandom().random,
+        chance=parts.chance or random.Random().random,  # noqa: S311 - for pauses and ids, not for secrets
         state=state,
         server_limit=options.server_limit,
         terms=Terms(options.hold, options.token_gap, options.wait),

@@ -30,6 +30,11 @@ from .room import SMALL, Room
 # deliver, two more until a transport that broke has told the TLS layer and that has told us.
 _ROUNDS_TO_DELIVER: Final = 4
 
+# Seconds by which a deadline rings late only when the process, or its loop, stood still (SIGSTOP,
+# a suspended machine): an answer that came meanwhile lies in the kernel, and there is time to read it.
+_STOOD_STILL: Final = 0.25
+_CATCHING_UP: Final = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class RawAnswer:
@@ -70,6 +75,7 @@ class Wire(asyncio.BufferedProtocol):
         self._sent_at = 0.0
         self._sent = True  # the last request byte has left
         self._deadline = 0.0
+        self._was_late = False  # in this attempt
         self._timer: asyncio.TimerHandle | None = None
         self._asked = 0
         self.gone: Final[asyncio.Future[None]] = self._loop.create_future()
@@ -85,6 +91,7 @@ class Wire(asyncio.BufferedProtocol):
         self.holding.begin()
         self._asked += 1
         self._deadline = deadline
+        self._was_late = False
         self._transport.write(head.encode())
         self._sent_at = self._loop.time()
         self._sent = not self._transport.get_write_buffer_size()
@@ -222,7 +229,7 @@ class Wire(asyncio.BufferedProtocol):
 
     async def _wait(self) -> RawAnswer | Breakdown | _Grown:
         self._waiter = self._loop.create_future()
-        self._timer = self._loop.call_at(self._deadline, self._expire)
+        self._timer = self._loop.call_at(self._deadline, self._ring)
         try:
             return await self._waiter
         finally:
@@ -267,6 +274,15 @@ class Wire(asyncio.BufferedProtocol):
     def _hold_back(self) -> None:
         if self._paused:
             hold_back(self._transport)
+
+    def _ring(self) -> None:
+        """Give the attempt up, unless we are late ourselves: the answer may have come while this process stood still."""
+        now = self._loop.time()
+        if now - self._deadline > _STOOD_STILL and not self._was_late:
+            self._was_late = True
+            self._timer = self._loop.call_at(now + _CATCHING_UP, self._expire)
+        else:
+            self._expire()
 
     def _expire(self) -> None:
         since = self._unanswered_since()
