@@ -34,22 +34,24 @@ def call(
     operation: str = "bogota",
     token: str = TOKEN,
     tenant: str = "acme",
+    outcome: str | None = "ended",
 ) -> LastCall:
-    """Return a call that ended so long `ago` (s) and is `due` in so many seconds."""
+    """Return a call that ended so long `ago` (s), or was planned then, and is `due` in so many seconds."""
+    ended = outcome is not None
     return LastCall(
         tenant=tenant,
         operation=operation,
         server=server,
         token=token,
         question=question,
-        outcome="failed" if due is None else "ok",
-        kind="timeout" if due is None else None,
+        outcome=None if not ended else "failed" if due is None else "ok",
+        kind="timeout" if due is None and ended else None,
         message=None,
-        at=after(-ago),
+        noted=after(-ago),
         rows=0,
-        attempts=1,
+        attempts=int(ended),
         run="run-1",
-        due=None if due is None else after(due),
+        due=None if due is None or not ended else after(due),
         since=None,
         sent=None,
     )
@@ -172,6 +174,37 @@ def test_of_a_question_the_last_outcome_counts_whichever_token_it_was_asked_with
     assert latest([old, new, other]) == [new, other]
 
 
+def never(question: str = "interactions", *, ago: float = 10, token: str = TOKEN) -> LastCall:
+    return call(question, ago=ago, token=token, outcome=None)
+
+
+def test_what_was_only_planned_may_be_called() -> None:
+    assert reason(TokenState(), never()) == Reason.NOTHING
+    assert reason(TokenState(), call(due=200), never("vision")) == Reason.NOTHING
+    assert reason(TokenState(True, 70, Closing.IN_FLIGHT), never()) == Reason.IN_FLIGHT
+    assert reason(TokenState(False, 60, Closing.LOST), never()) == Reason.LOST_CALL
+    assert reason(TokenState(), never(), _0010=30) == Reason.CIRCUIT
+
+
+def test_what_a_live_run_planned_waits_for_its_slot() -> None:
+    assert reason(TokenState(), never(ago=3), runs=(a_run(ago=5),)) == Reason.SLOT
+    assert reason(TokenState(), never(ago=3), runs=(a_run(ago=5, alive=False),)) == Reason.NOTHING
+
+
+def test_a_token_that_was_planned_after_another_was_used_replaces_it() -> None:
+    calls = (call(ago=500), never(token=OTHER))
+    (found,) = standings(survey(*calls), calls, NOW)
+    assert found.token == OTHER
+    (found,) = standings(survey(*calls), (call(ago=5), never(token=OTHER)), NOW)
+    assert found.token == TOKEN
+
+
+def test_an_outcome_is_shown_before_what_was_only_planned() -> None:
+    old, new = call(ago=500), never(token=OTHER)
+    assert latest([old, new]) == latest([new, old]) == [old]
+    assert latest([never(ago=500), new]) == [new]
+
+
 TOKENS = st.builds(
     TokenState,
     held=st.booleans(),
@@ -185,6 +218,7 @@ CALLS = st.builds(
     due=st.none() | st.floats(-300, 300),
     ago=st.floats(0, 200_000),
     server=st.sampled_from(["0010", "0011"]),
+    outcome=st.sampled_from([None, "ended"]),
 )
 RUNS = st.builds(a_run, ago=st.floats(0, 100), alive=st.booleans(), tenants=st.sampled_from(["tenants.json", "x"]))
 

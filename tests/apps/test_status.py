@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.apps.commands import command, run, written
+from wolkvox_async.adapters.state import SqliteState
 from wolkvox_async.testing import FAULTS, Profile, Simulator, parse_script
 
 TWO = ("interactions", "gamification")
@@ -131,19 +132,53 @@ async def test_without_a_usable_folder_there_is_nothing_to_tell(arguments: tuple
     assert "damaged" in damaged.err
 
 
-async def test_where_no_call_has_ended_status_says_so(secret_store: Path) -> None:
-    profile = Profile(servers=1, operations=1, apis=TWO, faults={"0": FAULTS["hang"]})
-    async with (
-        Simulator(profile) as simulator,
-        command("fetch", *written(simulator, secret_store), *QUIET) as fetch,
-    ):
-        while not simulator.verdict().in_flight_now:
-            await asyncio.sleep(0.01)
-        fetch.kill()
-        await fetch.wait()
-    done = await run("status")
+async def test_where_nothing_was_planned_status_says_so(tmp_path: Path) -> None:
+    async with await SqliteState.open(tmp_path):
+        pass
+    done = await run("status", "--state", str(tmp_path))
     assert (done.code, done.out) == (0, b"")
     assert "nothing is known yet" in done.err
+
+
+@pytest.mark.parametrize("interval", [(), ("--interval", "0")])
+async def test_a_first_call_is_known_while_it_is_in_flight_and_once_it_is_lost(
+    interval: tuple[str, ...], secret_store: Path
+) -> None:
+    profile = Profile(servers=1, operations=1, apis=TWO, faults={"0": FAULTS["hang"]})
+    async with Simulator(profile) as simulator:
+        one = simulator.operations[0]
+        async with command("fetch", *written(simulator, secret_store), *QUIET, *interval) as fetch:
+            while not simulator.verdict().in_flight_now:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.3)
+            (in_flight,) = await why(one.tenant)
+            fetch.kill()
+            await fetch.wait()
+        (lost,) = await why(one.path)
+    assert (in_flight["waits_for"], in_flight["token"]) == ("in_flight", one.token.id)
+    assert (lost["waits_for"], lost["operations"]) == ("lost_call", [one.name])
+    people, machines = await run("status"), await run("status", "--json")
+    assert [(line["api"], line["outcome"], line["at"], line["rows"]) for line in machines.records] == [
+        (api, None, None, 0) for api in sorted(TWO)
+    ]
+    assert [row.split()[1:6] for row in people.out.decode().splitlines()[1:]] == [
+        [api, "never", "-", "0", "-"] for api in sorted(TWO)
+    ]
+
+
+async def test_a_token_that_was_never_called_waits_for_a_slot(secret_store: Path) -> None:
+    profile = Profile(servers=1, operations=2, tenants=2, apis=("interactions",), faults={"0": FAULTS["hang"]})
+    async with Simulator(profile) as simulator:
+        first, second = simulator.operations
+        options = [*written(simulator, secret_store), *QUIET, "--max-in-flight", "1"]
+        async with command("fetch", *options) as fetch:
+            while not simulator.verdict().in_flight_now:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.3)
+            (busy,), (waiting,) = await why(first.tenant), await why(second.tenant)
+            fetch.kill()
+            await fetch.wait()
+    assert (busy["waits_for"], waiting["waits_for"]) == ("in_flight", "slot")
 
 
 # --- why ----------------------------------------------------------------------------------

@@ -9,12 +9,13 @@ A token may have several reasons to wait; one of them is named, the most binding
 3. `lost_call`, `server_limit`, `token_gap`, `circuit`: what keeps back every endpoint,
    known or not. All of them have to end, so the one that ends last is named.
 4. `interval`: every endpoint that is known of was called too short a time ago. Behind 3,
-   because an endpoint that was never answered is not known of here and waits for 3 only.
+   because an endpoint that was never planned is not known of here and waits for 3 only.
 5. `slot`: something may be called, and a run that is alive has not come to it yet.
 6. `nothing`: something may be called, and nobody is at it.
 
-An endpoint counts while it is in use: by its last call, if that was within a day of the
-token's last one. A token counts for an operation until another was used for it.
+An endpoint counts while it is in use: by its last call (one that was only planned is a
+call that may be made), if that was within a day of the token's last one. A token counts
+for an operation until another was used, or planned, for it.
 """
 
 from __future__ import annotations
@@ -103,9 +104,13 @@ def latest(calls: Iterable[LastCall]) -> list[LastCall]:
     found: dict[tuple[str, str, str], LastCall] = {}
     for call in calls:
         key = (call.tenant, call.operation, call.question)
-        if key not in found or call.at > found[key].at:
+        if key not in found or _ended(call) > _ended(found[key]):
             found[key] = call
     return list(found.values())
+
+
+def _ended(call: LastCall) -> tuple[bool, datetime]:
+    return call.outcome is not None, call.noted
 
 
 def endpoint(question: str) -> str:
@@ -114,11 +119,11 @@ def endpoint(question: str) -> str:
 
 
 def _current(calls: Iterable[LastCall]) -> dict[tuple[str, str], str]:
-    """Return the token that was used last, by tenant and operation."""
+    """Return the token that was used, or planned, last, by tenant and operation."""
     newest: dict[tuple[str, str], LastCall] = {}
     for call in calls:
         key = (call.tenant, call.operation)
-        if key not in newest or call.at > newest[key].at:
+        if key not in newest or call.noted > newest[key].noted:
             newest[key] = call
     return {key: call.token for key, call in newest.items()}
 
@@ -186,10 +191,10 @@ def _closed(token: TokenState, calls: Sequence[LastCall], view: View) -> Iterato
 def _in_use(calls: Sequence[LastCall]) -> list[LastCall]:
     """Return the last call of every endpoint that is in use."""
     last: dict[tuple[str, str], LastCall] = {}
-    for call in sorted(calls, key=lambda call: call.at):
+    for call in sorted(calls, key=lambda call: call.noted):
         last[call.operation, endpoint(call.question)] = call
-    newest = max((call.at for call in last.values()), default=None)
-    return [call for call in last.values() if newest is not None and call.at >= newest - _IN_USE]
+    newest = max((call.noted for call in last.values()), default=None)
+    return [call for call in last.values() if newest is not None and call.noted >= newest - _IN_USE]
 
 
 def _not_due(calls: Sequence[LastCall]) -> Wait:
@@ -203,7 +208,11 @@ def _free(free: Sequence[LastCall], calls: Sequence[LastCall], view: View) -> Wa
     # A single call belongs to no run that is kept: whose it was, nobody can tell.
     known = {tenants.get(call.run) for call in calls}
     for run in view.runs:
-        if run.alive and (run.tenants in known or None in known) and any(call.at < run.at for call in free):
+        if (
+            run.alive
+            and (run.tenants in known or None in known)
+            and any(call.at is None or call.at < run.at for call in free)
+        ):
             sentence = f"run {run.name or run.id} has not come to it yet: it takes its turn (--max-in-flight)"
             return Wait(Reason.SLOT, None, sentence)
     return Wait(Reason.NOTHING, None, "nothing: it may be called now, so fetch")

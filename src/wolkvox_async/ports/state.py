@@ -17,7 +17,7 @@ from typing import Protocol, TypeAlias
 
 from wolkvox_async.errors import StateError
 from wolkvox_async.marks import Mark
-from wolkvox_async.model import ErrorKind
+from wolkvox_async.model import Call, ErrorKind
 from wolkvox_async.records import Counters
 
 from .delivery import Place
@@ -163,11 +163,19 @@ class Ledger(Protocol):
         """Begin or take up a run; raises `RunError` when it cannot be taken up."""
         ...
 
+    def expect(self, run: str, calls: Sequence[Call]) -> None:
+        """Note, soon and for people to see, that `run` is about to make `calls`; their tokens were looked at.
+
+        `calls` is kept for a moment and not to be changed.
+        """
+        ...
+
     def settle(
         self, run: str, marks: Sequence[Mark], position: int | None, done: Callable[[StateError | None], None]
     ) -> None:
         """Note that `marks` were delivered; `done` is called, in the event loop, once everybody knows.
 
+        A call that ended ok or empty is settled once in a run, unless it is unsettled.
         `position` is where the run's output ends behind them, if it can be read back.
         """
         ...

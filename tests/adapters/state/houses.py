@@ -10,6 +10,7 @@ from pathlib import Path
 from wolkvox_async.adapters.state import Clocks, MemoryState, SqliteState
 from wolkvox_async.identity import call_id, ulid
 from wolkvox_async.marks import Mark
+from wolkvox_async.model import Call, Operation, Token
 from wolkvox_async.records import OutcomeName
 from wolkvox_async.testing import ManualClock
 
@@ -121,3 +122,14 @@ def mark(
         at=at,
         sent=at - timedelta(seconds=ago),
     )
+
+
+SECRET = Token("made-up-secret")
+"""A token with a text, for calls: `SECRET.id` is its id."""
+
+
+def planned(
+    question: str = "interactions", *, token: Token = SECRET, operation: str = "bogota", server: str = "0010"
+) -> Call:
+    """Return a call that is about to ask `question` of `token`."""
+    return Call("call", Operation("acme", operation, server, token), question, "", (("api", question),))

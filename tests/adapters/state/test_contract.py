@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.adapters.state.houses import NOON, OTHER, RUN, TOKEN, House, mark
+from tests.adapters.state.houses import NOON, OTHER, RUN, TOKEN, House, mark, planned
 from wolkvox_async.errors import RunError, StateError
 from wolkvox_async.identity import ulid
 from wolkvox_async.marks import Mark, tail
@@ -448,17 +448,34 @@ async def test_a_call_that_failed_and_then_succeeded_counts_as_it_ended(house: H
     await state.close()
 
 
-async def test_settling_a_call_twice_counts_once(house: House) -> None:
+async def test_a_call_that_is_adopted_beside_being_settled_counts_once(house: House) -> None:
     state = await house.open()
     await state.open_run(order(1, "november"))
-    await settle(state, mark(), mark())
     await settle(state, mark())
+    await state.adopt(OUTPUT, [mark(), mark()], 100)
     await state.close_run(RUN, complete=False)
-    await state.open_run(order(1, "november"))
-    await settle(state, mark())
+    await state.adopt(OUTPUT, [mark()], 200)
+    run = await state.open_run(order(1, "november"))
+    assert run.counters == Counters(ok=1, rows=3, attempts=1)
+    await state.adopt(OUTPUT, [mark()], 300)
     await state.close_run(RUN, complete=False)
     assert (await state.open_run(order(1, "november"))).counters == Counters(ok=1, rows=3, attempts=1)
     await state.close()
+
+
+async def test_what_is_only_planned_is_neither_asked_nor_settled(house: House) -> None:
+    state, another = await house.open(), await house.open()
+    await state.look([TOKEN])
+    await state.open_run(order(1, "november"))
+    state.expect(RUN, [planned()])
+    await state.flush()
+    await another.look([TOKEN])
+    assert another.since(TOKEN, "interactions") is None
+    assert another.claim(TOKEN) == Granted()
+    await state.close_run(RUN, complete=False)
+    assert (await state.open_run(order(1, "november"))).settled == frozenset()
+    await state.close()
+    await another.close()
 
 
 async def test_a_run_is_alive_in_one_place(house: House) -> None:

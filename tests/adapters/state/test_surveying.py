@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.adapters.state.houses import NOON, OTHER, RUN, TOKEN, FolderHouse, mark
-from tests.adapters.state.test_contract import asked, begun, order, settle
-from wolkvox_async.adapters.state import Closing, RunState, Survey, TokenState, survey
+from tests.adapters.state.houses import NOON, OTHER, RUN, SECRET, TOKEN, FolderHouse, mark, planned
+from tests.adapters.state.test_contract import OUTPUT, asked, begun, order, settle
+from wolkvox_async.adapters.state import Closing, LastCall, RunState, Survey, TokenState, survey
 from wolkvox_async.errors import StateError
-from wolkvox_async.model import ErrorKind
+from wolkvox_async.model import ErrorKind, Token
 from wolkvox_async.ports import Granted, Refusal
 from wolkvox_async.records import Counters
 
@@ -163,3 +163,103 @@ async def test_a_damaged_database_is_an_error_and_stays_where_it_is(folder: Fold
     with pytest.raises(StateError, match="damaged"):
         seen(folder)
     assert (folder.folder / "state.db").exists()
+
+
+async def test_it_tells_what_is_planned_and_was_never_called(folder: FolderHouse) -> None:
+    async with await folder.open() as state:
+        await state.look([SECRET.id])
+        state.expect(RUN, [planned(), planned("gamification", operation="quito")])
+        await state.flush()
+        interactions, gamification = seen(folder).calls
+        assert (gamification.operation, gamification.question, gamification.at) == ("quito", "gamification", None)
+        assert interactions == LastCall(
+            tenant="acme",
+            operation="bogota",
+            server="0010",
+            token=SECRET.id,
+            question="interactions",
+            outcome=None,
+            kind=None,
+            message=None,
+            noted=NOON,
+            rows=0,
+            attempts=0,
+            run=RUN,
+            due=None,
+            since=None,
+            sent=None,
+        )
+        await asked(state, mark("failed", token=SECRET.id))
+        (interactions, _) = seen(folder).calls
+        assert (interactions.outcome, interactions.at, interactions.attempts) == ("failed", NOON, 1)
+
+
+async def test_planning_changes_nothing_of_what_was_called(folder: FolderHouse) -> None:
+    async with await folder.open() as state:
+        await asked(state, replace(mark(token=SECRET.id, ago=2), due=NOON + timedelta(seconds=300)))
+        before = seen(folder).calls
+        state.expect("another run", [planned(server="0011")])
+        await state.flush()
+        assert seen(folder).calls == before
+
+
+async def test_what_is_planned_again_is_planned_by_the_latest(folder: FolderHouse) -> None:
+    async with await folder.open() as state:
+        await state.look([SECRET.id])
+        state.expect("first run", [planned()])
+        await state.flush()
+        folder.advance(60)
+        state.expect(RUN, [planned(server="0011")])
+        await state.flush()
+        (call,) = seen(folder).calls
+        assert (call.run, call.noted, call.server) == (RUN, NOON + timedelta(seconds=60), "0011")
+
+
+async def test_what_is_planned_of_a_token_that_was_never_looked_at_is_passed_over(folder: FolderHouse) -> None:
+    async with await folder.open() as state:
+        await state.look([SECRET.id])
+        state.expect(RUN, [planned(token=Token("another-secret")), planned()])
+        await state.flush()
+        assert [call.token for call in seen(folder).calls] == [SECRET.id]
+
+
+async def test_many_planned_calls_are_all_told(folder: FolderHouse) -> None:
+    async with await folder.open() as state:
+        await state.look([SECRET.id])
+        calls = [planned(operation=f"operation-{number:04}") for number in range(1_237)]
+        for start in range(0, len(calls), 500):
+            state.expect(RUN, calls[start : start + 500])
+        await state.flush()
+        assert [call.operation for call in seen(folder).calls] == [call.operation.name for call in calls]
+
+
+async def test_what_was_taken_back_is_planned_and_was_never_called(folder: FolderHouse) -> None:
+    async with await folder.open() as state:
+        await state.open_run(order(1))
+        await asked(state, replace(mark(), due=NOON + timedelta(seconds=300)))
+        state.unsettle(RUN, [mark()])
+        await state.flush()
+        (call,) = seen(folder).calls
+        assert (call.outcome, call.at, call.due, call.sent, call.rows) == (None, None, None, None, 0)
+
+
+async def test_an_adopted_mark_counts_for_what_was_only_planned_however_old_it_is(folder: FolderHouse) -> None:
+    async with await folder.open() as state:
+        await state.look([SECRET.id])
+        state.expect(RUN, [planned()])
+        await state.adopt(OUTPUT, [mark(token=SECRET.id, at=NOON - timedelta(days=1))], 100)
+        (call,) = seen(folder).calls
+        assert (call.outcome, call.at) == ("ok", NOON - timedelta(days=1))
+
+
+async def test_what_was_planned_and_never_called_is_forgotten_after_40_days(folder: FolderHouse) -> None:
+    async with await folder.open() as state:
+        await state.look([SECRET.id])
+        await asked(state, mark("failed"))
+        state.expect(RUN, [planned()])
+    folder.advance(41 * 86_400)
+    async with await folder.open() as state:
+        await state.open_run(order(1))
+    folder.advance(86_400)
+    async with await folder.open():
+        assert [call.token for call in seen(folder).calls] == [TOKEN]

@@ -64,8 +64,9 @@ class Worker:
         if since is not None and since < INTERVAL:
             self.state.release(token)
             return
-        self.say("begin", token, time.clock_gettime(time.CLOCK_MONOTONIC), HOLD)
+        now = time.clock_gettime(time.CLOCK_MONOTONIC)
         self.state.begin(token, HOLD)
+        self.say("begin", token, now, HOLD)  # the request leaves: whoever is killed before has sent nothing
         await asyncio.sleep(self.chance.random() * 0.004)
         self.say("end", token, time.clock_gettime(time.CLOCK_MONOTONIC))
         self.state.end(token, 0, 0)

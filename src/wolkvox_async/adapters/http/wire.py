@@ -276,7 +276,7 @@ class Wire(asyncio.BufferedProtocol):
             hold_back(self._transport)
 
     def _ring(self) -> None:
-        """Give the attempt up, unless we are late ourselves: the answer may have come while this process stood still."""
+        """Give the attempt up, unless we are late ourselves: its answer may have come while we stood still."""
         now = self._loop.time()
         if now - self._deadline > _STOOD_STILL and not self._was_late:
             self._was_late = True

@@ -32,11 +32,16 @@ PATIENCE: Final = 600.0
 
 _READ_PATIENCE: Final = 30.0
 _RECHECK: Final = 0.05
-_LARGEST_GROUP: Final = 2_000
+_LARGEST_GROUP: Final = 2_000  # rows: nobody else can write meanwhile
 
 
 class Work(Protocol):
     """Something to be done in the thread."""
+
+    @property
+    def rows(self) -> int:
+        """Return about how many rows it writes."""
+        ...
 
     def apply(self, db: sqlite3.Connection) -> None:
         """Do it; raises `sqlite3.Error`, `OSError` or `StateError`, with which everything fails."""
@@ -111,13 +116,15 @@ class Committer:
             if writes:
                 self._hurry.wait(GATHERING)
         self._hurry.clear()
-        while len(writes) < _LARGEST_GROUP:
+        rows = sum(work.rows for work in writes)
+        while rows < _LARGEST_GROUP:
             try:
                 item = self._queue.get_nowait()
             except Empty:
                 return False
             if self._take(db, item, writes):
                 return True
+            rows += item.rows if not isinstance(item, _Reading | _Stop) else 0
         return False
 
     def _take(self, db: sqlite3.Connection, item: Work | _Reading | _Stop, writes: list[Work]) -> bool:

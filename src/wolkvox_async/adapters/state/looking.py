@@ -12,7 +12,7 @@ from wolkvox_async.ports import Place
 
 from .clocks import Era
 from .knowledge import HORIZON
-from .outcomes import NEVER, Row, adopt_rows, read_asked, row_of
+from .outcomes import NEVER, Row, adopting, read_asked, row_of, take
 from .refusals import READ_REFUSALS, Closure
 from .runs import Runs, Settled, write_position
 from .slots import Slots
@@ -59,7 +59,7 @@ class Adoption:
         places = make_slots(db, self._slots, list(numbers.values()))
         slots = {token: places[number] for token, number in numbers.items()}
         self._slots.reach(max(slots.values()))
-        adopt_rows(db, [row_of(m, slots[m.token], self._sent(m)) for m in marks if m.outcome != "skipped"])
+        take(db, adopting([row_of(m, slots[m.token], self._sent(m)) for m in marks if m.outcome != "skipped"]))
         by_run: dict[str, list[Mark]] = {}
         for mark in marks:
             by_run.setdefault(mark.run, []).append(mark)

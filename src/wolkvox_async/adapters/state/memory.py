@@ -21,6 +21,7 @@ from typing import Final, Self
 
 from wolkvox_async.errors import StateError, UsageError
 from wolkvox_async.marks import Mark
+from wolkvox_async.model import Call
 from wolkvox_async.ports import Claim, Clock, Closed, Granted, OpenRun, Place, Refusal, RunOrder, Taken, Unread
 
 from .knowledge import HORIZON
@@ -186,6 +187,9 @@ class MemoryState:
         """Begin or take up a run; raises `RunError`."""
         self._check()
         return self._shared.runs.open(order, self)
+
+    def expect(self, run: str, calls: Sequence[Call]) -> None:
+        """Do nothing: nobody can ask afterwards."""
 
     def settle(
         self, run: str, marks: Sequence[Mark], position: int | None, done: Callable[[StateError | None], None]

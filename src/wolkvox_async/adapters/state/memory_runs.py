@@ -79,8 +79,7 @@ class MemoryRuns:
     def count(self, run: str, marks: Sequence[Mark], sign: int) -> None:
         """Settle `marks` of the run, or (`sign` -1) take them back."""
         if (found := self._runs.get(run)) is not None:
-            counters, _ = found.settled.count(marks, sign)
-            add(found.counters, counters)
+            add(found.counters, found.settled.count(marks, sign).sums)
 
     def close(self, run: str, *, complete: bool) -> None:
         """Let go of the run. A complete one without a name is never taken up again: it is forgotten."""

@@ -1,7 +1,11 @@
 """The last outcome of every question, as rows.
 
 Many rows go into one statement: the interpreter's lock is let go once per statement, and
-the event loop, which has it meanwhile, gives it back late.
+the event loop, which has it meanwhile, gives it back late. In a transaction that is what
+other processes wait for.
+
+A question that was only planned so far has a row without an outcome; its `at` is when it
+was planned last.
 
 What failed leaves the time of the last answer as it is, and when the next is due. A settled call is the latest by
 nature; an adopted one need not be, and then changes nothing that is newer.
@@ -15,6 +19,7 @@ from itertools import chain
 from typing import Any, Final, TypeAlias
 
 from wolkvox_async.marks import Mark
+from wolkvox_async.model import Call
 
 from .clocks import Era
 
@@ -27,24 +32,32 @@ _OUTCOME: Final = ("server", "outcome", "kind", "message", "at", "rows", "attemp
 _SENT: Final = ("sent_boot", "sent_elapsed", "sent_wall")
 _LASTING: Final = ("due", *_SENT)
 _COLUMNS: Final = (*_KEY, *_OUTCOME, *_LASTING)
-_SIZES: Final = (64, 16, 4, 1)  # few, so that every statement stays compiled
+_PLANNED: Final = (*_KEY, "server", "at", "run")
+_SIZES: Final = (128, 64, 32, 16, 8, 4, 2, 1)  # few, so that every statement stays compiled
+_MANY: Final = (500, 100, 20, 5, 1)
 
 
-def _statements(changes: Sequence[str]) -> dict[int, str]:
-    row = f"({','.join('?' * len(_COLUMNS))})"
+def _statements(
+    changes: Sequence[str], columns: Sequence[str] = _COLUMNS, sizes: Sequence[int] = _SIZES
+) -> dict[int, str]:
+    """Return statements by how many rows they write, the largest first."""
+    row = f"({','.join('?' * len(columns))})"
     conflict = f"ON CONFLICT ({','.join(_KEY)}) DO UPDATE SET {','.join(changes)}"
     return {
-        size: f"INSERT INTO calls ({','.join(_COLUMNS)}) VALUES {','.join([row] * size)} {conflict}"  # noqa: S608
-        for size in _SIZES
+        size: f"INSERT INTO calls ({','.join(columns)}) VALUES {','.join([row] * size)} {conflict}"  # noqa: S608
+        for size in sizes
     }
 
 
+_PLAN: Final = _statements([f"{name} = excluded.{name}" for name in _PLANNED[len(_KEY) :]], _PLANNED, _MANY)
+# Of most questions an outcome is known, and nothing is written.
+_EXPECT: Final = {size: f"{statement} WHERE outcome IS NULL" for size, statement in _PLAN.items()}
 _SETTLE: Final = _statements(
     [f"{name} = excluded.{name}" for name in _OUTCOME]
     + [f"{name} = ifnull(excluded.{name}, {name})" for name in _LASTING]
 )
 _ADOPT: Final = _statements(
-    [f"{name} = iif(excluded.at >= at, excluded.{name}, {name})" for name in _OUTCOME]
+    [f"{name} = iif(outcome IS NULL OR excluded.at >= at, excluded.{name}, {name})" for name in _OUTCOME]
     + [f"{name} = iif(excluded.sent_wall > ifnull(sent_wall, 0), excluded.{name}, {name})" for name in _LASTING]
 )
 
@@ -69,29 +82,52 @@ def row_of(mark: Mark, slot: int, sent: Row) -> Row:
     )
 
 
-def settle_rows(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
-    """Write what was just settled."""
-    _write(db, rows, _SETTLE)
+Step: TypeAlias = tuple[str, Row]
+"""A statement with its values, made ready before others are kept from writing."""
 
 
-def adopt_rows(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
-    """Write what was read back, unless something newer is known."""
-    _write(db, rows, _ADOPT)
+def settling(rows: Sequence[Row]) -> list[Step]:
+    """Return what writes what was just settled."""
+    return _steps(rows, _SETTLE)
+
+
+def adopting(rows: Sequence[Row]) -> list[Step]:
+    """Return what writes what was read back, unless something newer is known."""
+    return _steps(rows, _ADOPT)
+
+
+def expecting(calls: Sequence[Call], slot_of: Callable[[str], int | None], run: str, at: float) -> list[Step]:
+    """Return what notes that `calls` are planned; those of tokens without a slot are passed over."""
+    rows = []
+    for call in calls:
+        operation = call.operation
+        if (slot := slot_of(operation.token.id)) is not None:
+            key = (slot, call.question, operation.tenant, operation.name)
+            rows.append((*key, operation.server, at, run))
+    return _steps(rows, _EXPECT)
+
+
+def take(db: sqlite3.Connection, steps: Sequence[Step]) -> None:
+    """Do what was made ready."""
+    for statement, values in steps:
+        db.execute(statement, values)
 
 
 def erase(db: sqlite3.Connection, marks: Sequence[Mark], slot_of: Callable[[Mark], int]) -> None:
-    """Take back what was settled."""
+    """Take back what was settled: it is planned, and was never called."""
+    nothing = ", ".join(f"{name} = NULL" for name in ("outcome", "kind", "message", "rows", "attempts", *_LASTING))
     where = "slot = ? AND question = ? AND tenant = ? AND operation = ? AND run = ?"
     keys = [(slot_of(mark), mark.question, mark.tenant, mark.operation, mark.run) for mark in marks]
-    db.executemany(f"DELETE FROM calls WHERE {where}", keys)  # noqa: S608 - nothing of anybody's is in it
+    db.executemany(f"UPDATE calls SET {nothing} WHERE {where}", keys)  # noqa: S608 - nothing of anybody's is in it
 
 
-def _write(db: sqlite3.Connection, rows: Sequence[Row], statements: dict[int, str]) -> None:
-    start = 0
+def _steps(rows: Sequence[Row], statements: dict[int, str]) -> list[Step]:
+    steps, start = [], 0
     while start < len(rows):
-        size = next(size for size in _SIZES if size <= len(rows) - start)
-        db.execute(statements[size], tuple(chain.from_iterable(rows[start : start + size])))
+        size = next(size for size in statements if size <= len(rows) - start)
+        steps.append((statements[size], tuple(chain.from_iterable(rows[start : start + size]))))
         start += size
+    return steps
 
 
 def read_asked(db: sqlite3.Connection, slots: Sequence[int], era: Era, horizon: float) -> list[tuple[int, str, float]]:

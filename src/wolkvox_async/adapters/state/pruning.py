@@ -1,7 +1,7 @@
 """What is forgotten, so that the database does not grow without end.
 
-A run that nobody touched for 40 days (a named one: 400), what is known of a question
-that nobody asked for 400 days, and how far an output was read 400 days ago. Days count
+A run that nobody touched for 40 days (a named one: 400), what is known of a question that
+nobody asked for 400 days (40, when it was only ever planned), and how far an output was read 400 days ago. Days count
 back from the last thing that was done, or from now where that is earlier: a clock that is
 wrong for a moment makes nobody forget. Tokens stay: they take some 70 bytes each.
 """
@@ -31,5 +31,6 @@ def prune(db: sqlite3.Connection, now: float) -> None:
         db.execute("DELETE FROM runs WHERE touched < ?", (today - DAYS * _DAY,))
         db.execute("DELETE FROM settled WHERE run NOT IN (SELECT number FROM runs)")
         db.execute("DELETE FROM calls WHERE at < ?", (today - DAYS * _DAY,))
+        db.execute("DELETE FROM calls WHERE at < ? AND outcome IS NULL", (today - UNNAMED_DAYS * _DAY,))
         db.execute("DELETE FROM outputs WHERE touched < ?", (today - DAYS * _DAY,))
         schema.write_meta(db, pruned=today)

@@ -2,11 +2,11 @@
 
 A run is alive while its process has the kernel's lock on its number. The tails of settled
 calls are stored as one text per group, 16 characters each, and once more for those that
-are taken back; read in their order they give what is settled. Of the runs that are open
-here they are in memory too (some 110 bytes a call), so that nothing counts twice.
+are taken back; read in their order they give what is settled. They are not kept in memory:
+who has the run open settles a call that ended ok or empty once. An adopted mark may be told
+any number of times, so adoption reads them, and leaves runs alone that are open here.
 
-A run that was not opened here has none of this: what is settled under its id counts for
-its tokens only.
+What is settled under the id of a run that is not open here counts for its tokens only.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def count(counters: Counters, mark: Mark, sign: int = 1) -> None:
 
 @dataclass(slots=True)
 class Settled:
-    """The tails of a run's settled calls: those `before`, as they were read, and what changed since."""
+    """The tails of a run's settled calls, so that none counts twice: those `before`, and what changed since."""
 
     number: int
     output: str
@@ -114,16 +114,34 @@ class Settled:
         self.removed.add(tail)
         return True
 
-    def count(self, marks: Iterable[Mark], sign: int = 1) -> tuple[Counters, str]:
-        """Settle `marks`, or (`sign` -1) take them back; returns what changes, and the tails that do."""
-        counters, tails, change = Counters(), [], self.add if sign > 0 else self.remove
-        for mark in marks:
-            if not mark.done:
-                count(counters, mark, sign)
-            elif change(end := tail(mark.call)):
-                count(counters, mark, sign)
-                tails.append(end)
-        return counters, "".join(tails)
+    def count(self, marks: Iterable[Mark], sign: int = 1) -> Tally:
+        """Settle `marks`, or (`sign` -1) take them back; returns what that changes."""
+        change = self.add if sign > 0 else self.remove
+        return tally([mark for mark in marks if not mark.done or change(tail(mark.call))], sign)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What marks come to, and the tails of those that end a call for good."""
+
+    sums: Counters
+    tails: str
+
+
+def tally(marks: Iterable[Mark], sign: int = 1) -> Tally:
+    """Add `marks` up; with `sign` -1 they are to be taken back."""
+    sums, tails = Counters(), []
+    for mark in marks:
+        count(sums, mark, sign)
+        if mark.done:
+            tails.append(tail(mark.call))
+    return Tally(sums, "".join(tails))
+
+
+@dataclass(frozen=True, slots=True)
+class _Alive:
+    number: int
+    output: str
 
 
 class Runs:
@@ -132,7 +150,7 @@ class Runs:
     def __init__(self, locks: Locks, clocks: Clocks) -> None:
         self._locks: Final = locks
         self._clocks: Final = clocks
-        self._open: Final[dict[str, Settled]] = {}
+        self._open: Final[dict[str, _Alive]] = {}
 
     def open(self, db: sqlite3.Connection, order: RunOrder) -> OpenRun:
         """Begin or take up a run; raises `RunError` before anything is changed."""
@@ -145,7 +163,7 @@ class Runs:
         if run in self._open or not self._locks.take(number):
             raise alive_elsewhere(order.name or run)
         settled = frozenset(read_settled(db, number))
-        self._open[run] = Settled(number, output, settled)
+        self._open[run] = _Alive(number, output)
         ok, empty, rows, attempts = sums
         # What failed or was skipped is tried again, and then counts as it ends then.
         clear = "UPDATE runs SET complete = 0, failed = 0, skipped = 0, held = 0, touched = ? WHERE number = ?"
@@ -166,34 +184,34 @@ class Runs:
         except sqlite3.IntegrityError:
             raise taken_id(order.id) from None
         self._locks.take(number)
-        self._open[order.id] = Settled(number, order.output, frozenset())
+        self._open[order.id] = _Alive(number, order.output)
         return OpenRun(id=order.id, at=order.at)
 
-    def settle(self, db: sqlite3.Connection, run: str, marks: Sequence[Mark], position: int | None) -> None:
-        """Note that `marks` of the run were delivered, and where its output ends."""
-        settled = self._open.get(run)
-        if settled is None:
+    def settle(self, db: sqlite3.Connection, run: str, counted: Tally, position: int | None) -> None:
+        """Note what was delivered of the run, and where its output ends."""
+        alive = self._open.get(run)
+        if alive is None:
             return
-        self._write(db, settled, marks, 1)
+        self._write(db, alive.number, counted, 1)
         if position is not None:
             moved = "UPDATE outputs SET position = ?, touched = ? WHERE path = ?"
-            db.execute(moved, (position, self._clocks.wall(), settled.output))
+            db.execute(moved, (position, self._clocks.wall(), alive.output))
 
     def unsettle(self, db: sqlite3.Connection, run: str, marks: Sequence[Mark]) -> None:
         """Take `marks` back."""
-        settled = self._open.get(run)
-        if settled is not None:
-            self._write(db, settled, marks, -1)
+        alive = self._open.get(run)
+        if alive is not None:
+            self._write(db, alive.number, tally(marks, -1), -1)
 
     def close(self, db: sqlite3.Connection, run: str, *, complete: bool) -> None:
         """Let go of the run. A complete one without a name is never taken up again: its calls are forgotten."""
-        settled = self._open.pop(run, None)
-        if settled is None:
+        alive = self._open.pop(run, None)
+        if alive is None:
             return
         closing = "UPDATE runs SET complete = ?, touched = ? WHERE number = ? RETURNING name"
-        (name,) = db.execute(closing, (complete, self._clocks.wall(), settled.number)).fetchone() or ("",)
+        (name,) = db.execute(closing, (complete, self._clocks.wall(), alive.number)).fetchone() or ("",)
         if complete and name is None:
-            db.execute("DELETE FROM settled WHERE run = ?", (settled.number,))
+            db.execute("DELETE FROM settled WHERE run = ?", (alive.number,))
 
     def let_go(self, numbers: Iterable[int]) -> None:
         """Unlock runs that are closed."""
@@ -202,26 +220,25 @@ class Runs:
 
     def number(self, run: str) -> int | None:
         """Return the number of a run that is open here."""
-        settled = self._open.get(run)
-        return None if settled is None else settled.number
+        alive = self._open.get(run)
+        return None if alive is None else alive.number
 
     def find(self, db: sqlite3.Connection, run: str) -> Settled | None:
-        """Return what is settled of a run, open here or not; None: it is unknown."""
+        """Return what is settled of a run; None: it is unknown, or open here, where it settles what it writes."""
         if run in self._open:
-            return self._open[run]
+            return None
         row = db.execute(f"{_FIND} WHERE run = ?", (run,)).fetchone()
         return None if row is None else Settled(row[0], row[4], frozenset(read_settled(db, row[0])))
 
     def adopt(self, db: sqlite3.Connection, settled: Settled, marks: Sequence[Mark]) -> None:
         """Settle those of `marks` that are not."""
-        self._write(db, settled, marks, 1)
+        self._write(db, settled.number, settled.count(marks), 1)
 
-    def _write(self, db: sqlite3.Connection, settled: Settled, marks: Sequence[Mark], sign: int) -> None:
-        counters, tails = settled.count(marks, sign)
-        sums = [getattr(counters, name) for name in _COUNTERS]
-        db.execute(_ADD, (*sums, self._clocks.wall(), settled.number))
-        if tails:
-            db.execute("INSERT INTO settled (run, sign, tails) VALUES (?, ?, ?)", (settled.number, sign, tails))
+    def _write(self, db: sqlite3.Connection, number: int, counted: Tally, sign: int) -> None:
+        sums = [getattr(counted.sums, name) for name in _COUNTERS]
+        db.execute(_ADD, (*sums, self._clocks.wall(), number))
+        if counted.tails:
+            db.execute("INSERT INTO settled (run, sign, tails) VALUES (?, ?, ?)", (number, sign, counted.tails))
 
 
 def _wanted(db: sqlite3.Connection, order: RunOrder) -> Row | None:

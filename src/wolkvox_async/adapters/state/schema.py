@@ -24,7 +24,7 @@ _BUSY_MILLISECONDS: Final = 100
 _TABLES: Final = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
     "CREATE TABLE tokens (slot INTEGER PRIMARY KEY, token INTEGER NOT NULL UNIQUE)",
-    # The last outcome of a question, and when the last such request left that was answered.
+    # The last outcome of a question (none: it was only planned), and when the last such request left that was answered.
     """CREATE TABLE calls (
         slot INTEGER NOT NULL, question TEXT NOT NULL, tenant TEXT NOT NULL, operation TEXT NOT NULL,
         server TEXT, outcome TEXT, kind TEXT, message TEXT, at REAL, rows INTEGER, attempts INTEGER, run TEXT,

@@ -23,6 +23,7 @@ from typing import Final, Literal, Self, TypeAlias
 
 from wolkvox_async.errors import StateError, UsageError
 from wolkvox_async.marks import Mark
+from wolkvox_async.model import Call
 from wolkvox_async.ports import Claim, OpenRun, Place, Refusal, RunOrder
 
 from .clocks import Clocks, machine_clocks
@@ -36,7 +37,7 @@ from .runs import Runs, read_position
 from .schema import write_meta
 from .slots import fresh_stamp
 from .tokens import find_slots, make_slots, portions, token_number
-from .works import Entry, Noted, Settling, SettlingParts, note_servers
+from .works import Entry, Expecting, Noted, Settling, SettlingParts, note_servers
 
 Durability: TypeAlias = Literal["process", "power"]
 
@@ -203,6 +204,10 @@ class SqliteState:
     async def open_run(self, order: RunOrder) -> OpenRun:
         """Begin or take up a run; raises `RunError` and `StateError`."""
         return await self._keeper.ask(lambda db: self._runs.open(db, order))
+
+    def expect(self, run: str, calls: Sequence[Call]) -> None:
+        """Note that `run` is about to make `calls`; those of tokens never looked at are passed over."""
+        self._keeper.write(Expecting(run, calls, self._memory.slots.get, self._era.clocks.wall()))
 
     def settle(
         self, run: str, marks: Sequence[Mark], position: int | None, done: Callable[[StateError | None], None]

@@ -53,8 +53,10 @@ class Closing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LastCall:
-    """The last outcome of a question; `since` (s) and `sent` tell when the last answered request left.
+    """The last outcome of a question, or None: it was planned, and no call of it has ended yet.
 
+    `noted` is when it ended, or else when it was planned last, and `run` the run that did so;
+    `since` (s) and `sent` tell when the last answered request left.
     `due` is when it may be made again: what an answer said of it holds until the next answer.
     """
 
@@ -63,16 +65,21 @@ class LastCall:
     server: str
     token: str
     question: str
-    outcome: str
+    outcome: str | None
     kind: str | None
     message: str | None
-    at: datetime
+    noted: datetime
     rows: int
     attempts: int
     run: str
     due: datetime | None
     since: float | None
     sent: datetime | None
+
+    @property
+    def at(self) -> datetime | None:
+        """When it ended."""
+        return None if self.outcome is None else self.noted
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +193,9 @@ class _Surveyor:
             outcome=outcome,
             kind=kind,
             message=message,
-            at=_utc(at),
-            rows=rows,
-            attempts=attempts,
+            noted=_utc(at),
+            rows=rows or 0,
+            attempts=attempts or 0,
             run=run,
             due=None if due is None else _utc(due),
             since=since,

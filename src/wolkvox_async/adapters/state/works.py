@@ -6,16 +6,17 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import ClassVar, Final, Generic, TypeAlias, TypeVar
 
 from wolkvox_async.errors import RunError, StateError
 from wolkvox_async.marks import Mark
+from wolkvox_async.model import Call
 
 from .clocks import Era
 from .committer import Work
 from .leases import Lease, LocalLeases
-from .outcomes import NEVER, Row, row_of, settle_rows
-from .runs import Runs
+from .outcomes import NEVER, Row, Step, expecting, row_of, settling, take
+from .runs import Runs, tally
 from .slots import Slots, fresh_stamp
 from .tokens import make_slots, token_number
 
@@ -30,6 +31,7 @@ class Asked(Generic[Answer]):
     work: Callable[[sqlite3.Connection], Answer]
     future: asyncio.Future[Answer]
     answer: Answer | RunError | None = None
+    rows: ClassVar[int] = 1
 
     def apply(self, db: sqlite3.Connection) -> None:
         """Find the answer."""
@@ -56,6 +58,7 @@ class Noted:
 
     work: Callable[[sqlite3.Connection], None]
     heard: Callable[[], None] | None = None
+    rows: ClassVar[int] = 1
 
     def apply(self, db: sqlite3.Connection) -> None:
         """Write it."""
@@ -87,6 +90,11 @@ class Settling:
     done: Done
     parts: SettlingParts
 
+    @property
+    def rows(self) -> int:
+        """Return how many it writes."""
+        return len(self.entries)
+
     def apply(self, db: sqlite3.Connection) -> None:
         """Do nothing: it is written together with others."""
 
@@ -105,46 +113,85 @@ class _RunMarks:
     position: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Expecting:
+    """Calls that `run` is about to make, planned `at` (UTC seconds); tokens without a slot are passed over."""
+
+    run: str
+    calls: Sequence[Call]
+    slot_of: Callable[[str], int | None]
+    at: float
+
+    @property
+    def rows(self) -> int:
+        """Return how many it writes."""
+        return len(self.calls)
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        """Do nothing: it is made ready before."""
+
+    def told(self, failure: StateError | None) -> None:
+        """Do nothing: nobody waits for it."""
+
+
+class _Expectation:
+    def __init__(self, expecting_: Expecting) -> None:
+        self._steps: Final = expecting(expecting_.calls, expecting_.slot_of, expecting_.run, expecting_.at)
+        self.rows: Final = expecting_.rows
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        """Write it."""
+        take(db, self._steps)
+
+    def told(self, failure: StateError | None) -> None:
+        """Do nothing: nobody waits for it."""
+
+
 class Settlement:
-    """Several settlings as one: the statements of a group do not grow with its number."""
+    """Several settlings as one: the statements of a group do not grow with its number.
+
+    What can be made ready is, before the transaction: others wait for its end.
+    """
 
     def __init__(self, settlings: Sequence[Settling]) -> None:
+        self.rows: Final = sum(part.rows for part in settlings)
         self._parts: Final = settlings[0].parts
         self._now: Final = self._parts.era.moment(0.0)
-        self._placed: Final[list[Row]] = []
+        placed: list[Row] = []
         self._unplaced: Final[list[Entry]] = []
         self._shaken: Final[list[int]] = []
-        self._runs: Final[dict[str, _RunMarks]] = {}
-        for settling in settlings:
-            run = self._runs.get(settling.run)
+        runs: dict[str, _RunMarks] = {}
+        for part in settlings:
+            run = runs.get(part.run)
             if run is None:
-                run = self._runs[settling.run] = _RunMarks()
-            if settling.position is not None:
-                run.position = settling.position
-            for entry in settling.entries:
+                run = runs[part.run] = _RunMarks()
+            if part.position is not None:
+                run.position = part.position
+            for entry in part.entries:
                 run.marks.append(entry.mark)
                 if entry.mark.outcome != "skipped":
-                    self._add(entry)
+                    self._add(entry, placed)
+        self._steps: Final[list[Step]] = settling(placed)
+        self._runs: Final = [(name, tally(run.marks), run.position) for name, run in runs.items()]
 
-    def _add(self, entry: Entry) -> None:
+    def _add(self, entry: Entry, placed: list[Row]) -> None:
         if entry.slot is None:
             self._unplaced.append(entry)
             return
-        self._placed.append(self._row(entry, entry.slot))
+        placed.append(self._row(entry, entry.slot))
         if entry.lease is None:
             self._shaken.append(entry.slot)
 
     def apply(self, db: sqlite3.Connection) -> None:
         """Write it."""
-        rows = self._placed
+        take(db, self._steps)
         if self._unplaced:
             numbers = [token_number(entry.mark.token) for entry in self._unplaced]
             places = make_slots(db, self._parts.slots, numbers)
             unplaced = zip(self._unplaced, numbers, strict=True)
-            rows = rows + [self._row(entry, places[number]) for entry, number in unplaced]
-        settle_rows(db, rows)
-        for name, run in self._runs.items():
-            self._parts.runs.settle(db, name, run.marks, run.position)
+            take(db, settling([self._row(entry, places[number]) for entry, number in unplaced]))
+        for name, counted, position in self._runs:
+            self._parts.runs.settle(db, name, counted, position)
         for slot in self._shaken:  # nothing else tells everybody about tokens that are not ours
             self._parts.slots.shake(slot, fresh_stamp())
 
@@ -169,7 +216,7 @@ class SettlingParts:
 
 
 def combine(writes: Sequence[Work]) -> list[Work]:
-    """Make one write of settlings that stand together."""
+    """Make one write of settlings that stand together, and everything ready that can be."""
     combined: list[Work] = []
     together: list[Settling] = []
     for write in (*writes, None):
@@ -180,7 +227,7 @@ def combine(writes: Sequence[Work]) -> list[Work]:
             combined.append(Settlement(together))
             together = []
         if write is not None:
-            combined.append(write)
+            combined.append(_Expectation(write) if isinstance(write, Expecting) else write)
     return combined
 
 

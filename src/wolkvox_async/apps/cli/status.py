@@ -37,6 +37,8 @@ _AT_ONCE: Final = 500  # lines
 def command(as_json: bool, only: tuple[str, ...], **given: Any) -> int:
     """Show how every call ended last and when it is due, from the state folder alone.
 
+    What is planned and was never called yet shows as `never` (--json: outcome null).
+
     Servers that are down and runs that are alive come first. Times are local ones; with
     --json they are UTC, and names are not cut.
     """
@@ -49,7 +51,7 @@ def command(as_json: bool, only: tuple[str, ...], **given: Any) -> int:
     now = datetime.now(UTC)  # noqa: TID251 - the boundary
     _write(_as_json(survey, calls, now) if as_json else _as_text(survey, calls, now))
     if not calls:
-        say("nothing is known yet: no call has ended (wolkvox-async fetch)")
+        say("nothing is known yet: no call was planned (wolkvox-async fetch)")
     return Exit.OK
 
 
@@ -137,9 +139,12 @@ def _run(run: RunState) -> str:
 
 
 def _row(call: LastCall, now: datetime) -> tuple[str, ...]:
-    outcome = call.outcome if call.kind is None else f"{call.outcome} ({call.kind})"
+    outcome = call.outcome or "never"
+    if call.kind is not None:
+        outcome = f"{outcome} ({call.kind})"
+    at = "-" if call.at is None else local(call.at)
     due = "-" if call.due is None else "now" if call.due <= now else local(call.due)
-    cells = (f"{call.tenant}/{call.operation}", call.question, outcome, local(call.at), str(call.rows), due, call.run)
+    cells = (f"{call.tenant}/{call.operation}", call.question, outcome, at, str(call.rows), due, call.run)
     return tuple(_cut(plain(cell)) for cell in cells)
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def command(tenant: str, as_json: bool, **given: Any) -> int:
     """Say what each token of TENANT waits for, and until when; from the state folder alone.
 
-    TENANT and OPERATION may have the wildcards of --only. A tenant is known from its first
-    call that ended.
+    TENANT and OPERATION may have the wildcards of --only. A tenant is known from the
+    first time that a call of it was planned.
     """
     from datetime import UTC  # noqa: PLC0415 - `--help` needs none of it
 
