@@ -32,7 +32,7 @@ def run(figures: Figures, *, short: bool) -> None:
     with Lab(figures, Population(TENANTS, apis=_APIS), plan=plan) as lab:
         codes = []
         for number in range(ROUNDS[short]):
-            with lab.start(lab.output(f"round-{number}"), "--after-failure=continue") as client:
+            with lab.start(lab.output(f"round-{number}"), "--after-failure=continue", "--patience=5") as client:
                 codes.append(client.wait().code)
         found = lab.judge()
         rows = sum(1 for output in lab.outputs() for _ in output.records("row"))

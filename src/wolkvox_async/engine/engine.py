@@ -99,7 +99,6 @@ class Engine:
             )
         )
         self._crew: Final = Crew(crew, self._permits, self._endings)
-        self._known: Final[set[str]] = set()  # ids of tokens that the state was asked about
         self._life: asyncio.Task[None] | None = None
         self._failure: StateError | None = None
         self._left = False
@@ -176,7 +175,7 @@ class Engine:
         self._check_open()
         run = self._new_id()
         wanted = self._roster.call(operation, api, dates, run=run, now=self._clock.utc())
-        is_new = wanted.operation.token.id not in self._known
+        is_new = not self._scheduler.knows(wanted.operation.token)
         await self.look((wanted,))
         self._check_open()
         if is_new:
@@ -226,8 +225,7 @@ class Engine:
         """Have the state read what is known of the calls' tokens, and mind what it says of them."""
         calls = [self._roster.current(wanted) for wanted in calls]
         tokens = {call.operation.token.id: call.operation.token for call in calls}
-        await self._state.look(tokens.keys() - self._known)
-        self._known.update(tokens)
+        await self._state.look([token_id for token_id, token in tokens.items() if not self._scheduler.knows(token)])
         now = self._clock.now()
         for token_id, token in tokens.items():
             if (refused := self._permits.refusal(token_id)) is not None:
@@ -242,8 +240,9 @@ class Engine:
             records.lane.closed = True
         current = [self._roster.current(wanted) for wanted in calls]
         self._state.expect(records.run, current)
+        now = self._clock.now()  # one number for all of them
         for wanted in current:
-            self._add(wanted, records.lane)
+            self._add(wanted, records.lane, now=now)
         self._crew.dispatch()
 
     def room(self, lane: Lane, units: int) -> None:
@@ -277,8 +276,8 @@ class Engine:
 
     # --- small things -------------------------------------------------------------------------
 
-    def _add(self, wanted: Call, lane: Lane, attempts: int = 0) -> None:
-        now, due = self._clock.now(), None
+    def _add(self, wanted: Call, lane: Lane, attempts: int = 0, now: float | None = None) -> None:
+        now, due = self._clock.now() if now is None else now, None
         match self._permits.verdict(wanted):
             case Skipped() as reason if not lane.closed:
                 self._endings.unsent((Ended(wanted, lane, reason, attempts),))

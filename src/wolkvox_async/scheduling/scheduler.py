@@ -213,6 +213,10 @@ class Scheduler:
 
     # --- looking in -----------------------------------------------------------------
 
+    def knows(self, token: Token) -> bool:
+        """Tell whether a call of `token` was ever queued."""
+        return token in self._places.queues
+
     def next_ready_at(self) -> float | None:
         """Return when a waiting token, a probe or the end of somebody's patience comes due; None when nothing does."""
         return self._places.next_due()
