@@ -140,7 +140,7 @@ class Engine:
         apis: Sequence[str] | None = None,
         only: Sequence[str] | None = None,
         dates: DateRange | None = None,
-        run: RunName | None = None,
+        run: RunName | str | None = None,
     ) -> Records:
         """Return one pass over the operations, to be used as a block.
 
@@ -152,7 +152,7 @@ class Engine:
         """
         self._check_open()
         chosen = self._roster.choose(only or (), apis or (), dates)
-        named = run or RunName()
+        named = RunName(run) if isinstance(run, str) else run or RunName()
 
         def planned(opened: OpenRun) -> Iterator[Call]:
             self._check_open()

@@ -18,6 +18,8 @@ BUSY: Final = Failed(
     )
 )
 
+REFUSALS: Final = frozenset({ErrorKind.UNAUTHORIZED, ErrorKind.FORBIDDEN})
+
 # These failures are the call's own; they say nothing about the token's next one.
 NEVER_HOLD: Final = frozenset({ErrorKind.UNKNOWN_API, ErrorKind.BAD_REQUEST, ErrorKind.TOO_LARGE, ErrorKind.MALFORMED})
 
@@ -37,7 +39,10 @@ def held_by(failure: Failed) -> Skipped:
     """Say that an earlier failure is the reason."""
     if failure.error.kind is ErrorKind.QUOTA:
         return Skipped(error(ErrorKind.QUOTA, "not called: the token's daily quota is used up"))
-    return Skipped(error(ErrorKind.HELD, f"not called: an earlier call of this token failed ({failure.error.kind})"))
+    why = f"an earlier call of this token failed ({failure.error.kind})"
+    if failure.error.kind in REFUSALS:
+        why = f"the vendor refused this token ({failure.error.kind}): update its reference, or see --retry-refused"
+    return Skipped(error(ErrorKind.HELD, f"not called: {why}"))
 
 
 def unreachable(server: str, seconds: float) -> Failed:
