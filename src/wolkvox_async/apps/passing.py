@@ -131,9 +131,13 @@ async def take_over(state: Adopter, sink: JsonLines) -> None:
     if sink.place is None or sink.position is None:
         return
     place = Place(str(sink.place.path), sink.place.device, sink.place.inode)
-    start = await state.adopted(place)
+    shrunk = await state.has_shrunk(place, sink.position)
+    start = 0 if shrunk else await state.adopted(place)
     found = (read_mark(line) for line in marks(sink.place, start, sink.position))
-    await state.adopt(place, (mark for mark in found if mark is not None), sink.position)
+    lost = await state.adopt(place, (mark for mark in found if mark is not None), sink.position, shrunk=shrunk)
+    if lost:
+        again = "1 call that it does not hold is" if lost == 1 else f"{lost} calls that it does not hold are"
+        library_logger().warning(f"{sink.place.path.name} is shorter than what was written to it: {again} made again")
 
 
 async def _with_output(order: Order, sink: JsonLines, parts: Parts) -> Ending:
@@ -157,8 +161,9 @@ def _not_due(counters: Counters, options: Options) -> str | None:
         return None
     calls = "1 call was" if counters.not_due == 1 else f"{counters.not_due} calls were"
     return (
-        f"{calls} not due: due until {timestamp(counters.due)}, because the same is asked of a token at most every "
-        f"{options.interval:g} s (--interval); --wait SECONDS waits for calls that come due (now {options.wait:g})"
+        f"{calls} not due, the last until {timestamp(counters.due)}: the same is asked of a token at most every "
+        f"{options.interval:g} s (--interval, or the endpoint's own if that is longer); "
+        f"--wait SECONDS waits for calls that come due (now {options.wait:g})"
     )
 
 

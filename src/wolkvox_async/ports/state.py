@@ -212,6 +212,15 @@ class Adopter(Protocol):
         """Return up to where the output was read."""
         ...
 
-    async def adopt(self, output: Place, marks: Iterable[Mark], end: int) -> None:
-        """Take `marks` over; everything before `end` has been read."""
+    async def has_shrunk(self, output: Place, end: int) -> bool:
+        """Tell whether `output`, which ends at `end`, is shorter than it was known, or another file."""
+        ...
+
+    async def adopt(self, output: Place, marks: Iterable[Mark], end: int, *, shrunk: bool = False) -> int:
+        """Take `marks` over; everything before `end` has been read.
+
+        Of a `shrunk` output all marks are told, from its beginning, before tokens are looked
+        at: what its runs settled and it does not hold is as if never called. Returns how
+        many calls that are. Raises `RunError` when somebody works on a run that lost some.
+        """
         ...

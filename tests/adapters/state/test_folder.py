@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import struct
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -334,12 +335,50 @@ async def test_a_database_that_others_have_open_is_not_moved(folder: FolderHouse
     assert not list(folder.folder.glob("*.damaged-*"))
 
 
+def _spoil(folder: FolderHouse, offset: int, text: bytes) -> None:
+    with (folder.folder / "leases").open("r+b") as file:
+        file.seek(offset)
+        file.write(text)
+
+
+@pytest.mark.parametrize(
+    ("offset", "text"),
+    [
+        (24, struct.pack("<d", float("nan"))),
+        (4096 + 32, struct.pack("<d", float("nan"))),
+        (4096 + 64, struct.pack("<d", float("inf"))),
+        (4096 + 32, struct.pack("<d", -1.0)),
+        (4096 + 64 + 17, b"wrong!"),
+        (4096, b"garbage " * 12),
+        (4096 + 32, bytes(64)),
+    ],
+)
+async def test_a_damaged_entry_is_found_before_anything_is_claimed(
+    folder: FolderHouse, offset: int, text: bytes
+) -> None:
+    await used(folder)
+    _spoil(folder, offset, text)
+    async with await folder.open() as state:
+        assert "leases was damaged" in state.notices[0]
+        assert list(folder.folder.glob("leases.damaged-*"))
+        await state.look([TOKEN, OTHER])
+        assert [state.claim(token) for token in (TOKEN, OTHER)] == [Closed(DEFAULT_HOLD)] * 2
+        assert state.since(TOKEN, "never asked") == pytest.approx(0)
+
+
+async def test_leases_that_were_cut_off_are_found_before_anything_is_claimed(folder: FolderHouse) -> None:
+    await used(folder)
+    os.truncate(folder.folder / "leases", 4096 + 64)
+    async with await folder.open() as state:
+        assert "leases was damaged" in state.notices[0]
+        await state.look([TOKEN])
+        assert state.claim(TOKEN) == Closed(DEFAULT_HOLD)
+
+
 async def test_a_slot_of_another_token_is_damage(folder: FolderHouse) -> None:
     await used(folder)
-    with (folder.folder / "leases").open("r+b") as file:
-        file.seek(4096 + 32 + 17)
-        file.write(b"wrong!")
     async with await folder.open() as state:
+        _spoil(folder, 4096 + 32 + 17, b"wrong!")
         with pytest.raises(StateError, match="damaged"):
             await state.look([TOKEN])
         with pytest.raises(StateError, match="damaged"):
@@ -354,10 +393,8 @@ async def test_a_slot_of_another_token_is_damage(folder: FolderHouse) -> None:
 
 async def test_a_closure_beyond_all_measure_is_damage(folder: FolderHouse) -> None:
     await used(folder)
-    with (folder.folder / "leases").open("r+b") as file:
-        file.seek(4096 + 32)
-        file.write(b"\xff" * 8)
     async with await folder.open() as state:
+        _spoil(folder, 4096 + 32, b"\xff" * 8)
         await state.look([TOKEN])
         with pytest.raises(StateError, match="damaged"):
             state.claim(TOKEN)

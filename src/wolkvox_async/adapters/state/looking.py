@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,6 +13,7 @@ from wolkvox_async.ports import Place
 from .clocks import Era
 from .knowledge import HORIZON
 from .outcomes import NEVER, Row, adopting, read_asked, row_of, take
+from .reconciling import Reconciliation
 from .refusals import READ_REFUSALS, Closure
 from .runs import Runs, Settled, write_position
 from .slots import Slots
@@ -43,9 +44,10 @@ def look_up(db: sqlite3.Connection, slots: Slots, era: Era, tokens: Sequence[int
 
 
 class Adoption:
-    """Takes over what an output says, in portions."""
+    """Takes over what an output says, in portions; a `shrunk` one is told from its beginning."""
 
-    def __init__(self, runs: Runs, slots: Slots, era: Era) -> None:
+    def __init__(self, runs: Runs, slots: Slots, era: Era, shrunk: Place | None = None) -> None:
+        self._reconciliation: Final = None if shrunk is None else Reconciliation(runs, shrunk)
         self._runs: Final = runs
         self._slots: Final = slots
         self._era: Final = era
@@ -60,21 +62,32 @@ class Adoption:
         slots = {token: places[number] for token, number in numbers.items()}
         self._slots.reach(max(slots.values()))
         take(db, adopting([row_of(m, slots[m.token], self._sent(m)) for m in marks if m.outcome != "skipped"]))
-        by_run: dict[str, list[Mark]] = {}
-        for mark in marks:
-            by_run.setdefault(mark.run, []).append(mark)
-        for run, some in by_run.items():
-            if run not in self._known:
-                self._known[run] = self._runs.find(db, run)
-            if (settled := self._known[run]) is not None:
-                self._runs.adopt(db, settled, some)
+        self._settle(db, marks)
         for slot in slots.values():
             self._slots.shake(slot, stamp)
         return slots
 
-    def end(self, db: sqlite3.Connection, output: Place, position: int) -> None:
-        """Note up to where the output was read."""
+    def _settle(self, db: sqlite3.Connection, marks: Sequence[Mark]) -> None:
+        by_run: dict[str, list[Mark]] = {}
+        apart: Container[str] = ()
+        if self._reconciliation is not None:
+            self._reconciliation.hear(db, marks)
+            apart = self._reconciliation.runs(db)
+        for mark in marks:
+            by_run.setdefault(mark.run, []).append(mark)
+        for run, some in by_run.items():
+            if run in apart:
+                continue
+            if run not in self._known:
+                self._known[run] = self._runs.find(db, run)
+            if (settled := self._known[run]) is not None:
+                self._runs.adopt(db, settled, some)
+
+    def end(self, db: sqlite3.Connection, output: Place, position: int) -> int:
+        """Note up to where the output was read; returns how many calls it lost. Raises `RunError`."""
+        lost = 0 if self._reconciliation is None else self._reconciliation.finish(db, self._era.clocks.wall())
         write_position(db, output, position, self._era.clocks.wall())
+        return lost
 
     def _sent(self, mark: Mark) -> Row:
         if not mark.done:

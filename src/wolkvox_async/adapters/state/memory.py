@@ -238,13 +238,18 @@ class MemoryState:
         self._check()
         return self._shared.runs.positions.get(output, 0)
 
-    async def adopt(self, output: Place, marks: Iterable[Mark], end: int) -> None:
-        """Take `marks` over; those that make no sense are passed over."""
+    async def has_shrunk(self, output: Place, end: int) -> bool:  # noqa: ARG002 - the port's signature
+        """Return False: no output is opened twice while the same memory lasts."""
+        return False
+
+    async def adopt(self, output: Place, marks: Iterable[Mark], end: int, *, shrunk: bool = False) -> int:  # noqa: ARG002
+        """Take `marks` over; those that make no sense are passed over. Nothing is ever lost."""
         self._check()
         for mark in marks:
             if is_sound(mark):
                 self._settle(mark.run, (mark,))
         self._shared.runs.place(output, end)
+        return 0
 
     # --- the rest
 

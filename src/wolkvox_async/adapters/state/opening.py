@@ -155,7 +155,7 @@ class _Opening:
         meta = schema.read_meta(db)
         if meta["boot"] != self._clocks.boot:
             self._after_boot(db, meta)
-        elif not self._is_paired(meta):
+        elif not self._has_leases(db, meta):
             self._without_leases(db, meta)
         prune(db, self._clocks.wall())
         return db, tuple(self._notices)
@@ -235,13 +235,13 @@ class _Opening:
         with schema.transaction(db):
             schema.write_meta(db, boot=self._clocks.boot, boots=meta["boots"] + 1, longest=longest)
 
-    def _is_paired(self, meta: dict[str, Any]) -> bool:
+    def _has_leases(self, db: sqlite3.Connection, meta: dict[str, Any]) -> bool:
         try:
             slots = Slots(self._folder.leases)
         except (FileNotFoundError, ValueError):
             return False
         try:
-            return bool(slots.pair == meta["pair"])
+            return bool(slots.pair == meta["pair"]) and slots.is_sound(_tokens(db), self._clocks.monotonic())
         finally:
             slots.close()
 

@@ -14,7 +14,7 @@ nature; an adopted one need not be, and then changes nothing that is newer.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any, Final, TypeAlias
 
@@ -115,9 +115,13 @@ def take(db: sqlite3.Connection, steps: Sequence[Step]) -> None:
 
 def erase(db: sqlite3.Connection, marks: Sequence[Mark], slot_of: Callable[[Mark], int]) -> None:
     """Take back what was settled: it is planned, and was never called."""
+    erase_answers(db, [(slot_of(mark), mark.question, mark.tenant, mark.operation, mark.run) for mark in marks])
+
+
+def erase_answers(db: sqlite3.Connection, keys: Iterable[tuple[int, str, str, str, str]]) -> None:
+    """Take back what is known by slot, question, tenant, operation and run."""
     nothing = ", ".join(f"{name} = NULL" for name in ("outcome", "kind", "message", "rows", "attempts", *_LASTING))
     where = "slot = ? AND question = ? AND tenant = ? AND operation = ? AND run = ?"
-    keys = [(slot_of(mark), mark.question, mark.tenant, mark.operation, mark.run) for mark in marks]
     db.executemany(f"UPDATE calls SET {nothing} WHERE {where}", keys)  # noqa: S608 - nothing of anybody's is in it
 
 

@@ -27,7 +27,7 @@ from .locks import Locks
 
 Row: TypeAlias = tuple[Any, ...]
 
-_TAIL: Final = 16
+TAIL: Final = 16
 _COUNTERS: Final = ("ok", "empty", "failed", "skipped", "held", "rows", "attempts")
 _ADD: Final = f"UPDATE runs SET {', '.join(f'{name} = {name} + ?' for name in _COUNTERS)}, touched = ? WHERE number = ?"  # noqa: S608
 _FIND: Final = "SELECT number, run, name, tenants, output, at, complete, ok, empty, rows, attempts FROM runs"
@@ -218,6 +218,10 @@ class Runs:
         for number in numbers:
             self._locks.give(number)
 
+    def is_alive(self, run: str, number: int) -> bool:
+        """Tell whether the run is open, here or in another process."""
+        return run in self._open or self._locks.is_taken(number)
+
     def number(self, run: str) -> int | None:
         """Return the number of a run that is open here."""
         alive = self._open.get(run)
@@ -261,7 +265,7 @@ def read_settled(db: sqlite3.Connection, number: int) -> set[str]:
     """Return the tails of the calls that are settled."""
     tails: set[str] = set()
     for sign, text in db.execute("SELECT sign, tails FROM settled WHERE run = ? ORDER BY entry", (number,)):
-        some = (text[start : start + _TAIL] for start in range(0, len(text), _TAIL))
+        some = (text[start : start + TAIL] for start in range(0, len(text), TAIL))
         if sign > 0:
             tails.update(some)
         else:

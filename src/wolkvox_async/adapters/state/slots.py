@@ -105,6 +105,15 @@ class Slots:
         """Tell whether no token ever had a slot, and new ones are open."""
         return self.token(1) == 0 and float(_BUSY.unpack_from(self._map, _BORN_AT)[0]) == 0
 
+    def is_sound(self, tokens: Iterable[tuple[int, int]], now: float) -> bool:
+        """Tell whether all `tokens` (slot, token) have their entries, closed until a time that can be `now`."""
+        latest, room = now + LONGEST_BUSY, self.capacity
+        born = float(_BORN.unpack_from(self._map, _BORN_AT)[0])
+        # What is no number is within no bounds.
+        return 0 <= born <= latest and all(
+            slot < room and self.token(slot) == token and 0 <= self.read(slot)[0] <= latest for slot, token in tokens
+        )
+
     def read(self, slot: int) -> tuple[float, int]:
         """Return until when the token is closed, and its stamp."""
         found: tuple[float, int] = _READ.unpack_from(self._map, START + slot * SIZE)

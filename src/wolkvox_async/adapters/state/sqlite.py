@@ -32,6 +32,7 @@ from .knowledge import Memory
 from .leases import Lease, LocalLeases
 from .looking import Adoption, Found, is_sound, look_up
 from .outcomes import erase
+from .reconciling import has_shrunk
 from .refusals import Closure, erase_refusals, write_refusal
 from .runs import Runs, read_position
 from .schema import write_meta
@@ -253,13 +254,17 @@ class SqliteState:
         """Return up to where `output` was read, or written by a run; 0 for a file that nobody knows."""
         return await self._keeper.read(lambda db: read_position(db, output))
 
-    async def adopt(self, output: Place, marks: Iterable[Mark], end: int) -> None:
-        """Take `marks` over, a portion at a time; those that make no sense are passed over. Raises `StateError`."""
-        adoption = Adoption(self._runs, self._slots, self._era)
+    async def has_shrunk(self, output: Place, end: int) -> bool:
+        """Tell whether `output` lost what it held; see the port."""
+        return await self._keeper.read(lambda db: has_shrunk(db, output, end))
+
+    async def adopt(self, output: Place, marks: Iterable[Mark], end: int, *, shrunk: bool = False) -> int:
+        """Take `marks` over, a portion at a time; those that make no sense are passed over. See the port."""
+        adoption = Adoption(self._runs, self._slots, self._era, output if shrunk else None)
         sound = (mark for mark in marks if is_sound(mark))
         while some := list(islice(sound, _AT_ONCE)):
             await self._adopt(adoption, some)
-        await self._keeper.ask(lambda db: adoption.end(db, output, end))
+        return await self._keeper.ask(lambda db: adoption.end(db, output, end))
 
     async def _adopt(self, adoption: Adoption, marks: Sequence[Mark]) -> None:
         shaken = fresh_stamp()
@@ -288,9 +293,6 @@ class SqliteState:
         await self._keeper.ask(lambda _: None)
 
     async def close(self) -> None:
-        """Commit what was told and give everything back; raises `StateError` when something could not be kept.
-
-        Closing twice does nothing more. A token whose attempt has not ended stays closed as `begin` said.
-        """
+        """Commit what was told and give everything back; see the port. Closing twice does nothing more."""
         self._leases.drop()
         await self._keeper.stop()
