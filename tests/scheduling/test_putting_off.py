@@ -6,7 +6,7 @@ import pytest
 
 from wolkvox_async.model import ErrorKind, Failed, Skipped
 from wolkvox_async.scheduling.retry import RetryPolicy
-from wolkvox_async.scheduling.scheduler import CLOSING
+from wolkvox_async.scheduling.skipping import CLOSING
 
 from .desk import Desk
 from .samples import NOT_DUE, OK, call, failed, lane

@@ -8,7 +8,7 @@ from wolkvox_async.model import AttemptOutcome, ErrorKind, Failed, Skipped
 from wolkvox_async.scheduling.decisions import Ended, Requeued, Settled
 from wolkvox_async.scheduling.queues import State
 from wolkvox_async.scheduling.retry import RetryPolicy
-from wolkvox_async.scheduling.scheduler import CLOSING
+from wolkvox_async.scheduling.skipping import CLOSING
 
 from .desk import Desk
 from .samples import ATTEMPT_KINDS, EMPTY, OK, call, failed, lane

@@ -21,8 +21,9 @@ from wolkvox_async.model import AttemptOutcome, Call, ErrorKind, Failed, Skipped
 from wolkvox_async.scheduling.decisions import AfterFailure, Attempt, Ended, Limits, Settled
 from wolkvox_async.scheduling.queues import Lane, State
 from wolkvox_async.scheduling.retry import RetryPolicy, ServerPolicy
-from wolkvox_async.scheduling.scheduler import CLOSING, Scheduler
+from wolkvox_async.scheduling.scheduler import Scheduler
 from wolkvox_async.scheduling.servers import Server
+from wolkvox_async.scheduling.skipping import CLOSING
 
 from . import samples
 from .naive import Again, Answer, End, Leave, NaiveScheduler

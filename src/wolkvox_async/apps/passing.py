@@ -79,7 +79,6 @@ class _Stage:
         self._sink: Final = sink
         self._task: Final = asyncio.current_task()
         self._writes = 0
-        self._watching = False
         self.engine: Engine | None = None
 
     def stop(self) -> None:
@@ -91,19 +90,21 @@ class _Stage:
     def abandon(self) -> None:
         if self.engine is not None:
             self.engine.abandon()
-        self._watch(self._writes)
+        self._watch()
 
     async def wrote(self) -> None:
         """Note that the output takes what it is given."""
         self._writes += 1
 
-    def _watch(self, writes: int) -> None:
+    def _watch(self) -> None:
         """Give the output up when it takes nothing for a while: its reader stands still."""
-        if self._writes == writes and self._watching:
+        asyncio.get_running_loop().call_later(STANDSTILL, self._look, self._writes)
+
+    def _look(self, writes: int) -> None:
+        if self._writes == writes:
             self.abort()
         else:
-            self._watching = True
-            asyncio.get_running_loop().call_later(STANDSTILL, self._watch, self._writes)
+            self._watch()
 
     def abort(self) -> None:
         self._sink.abort()

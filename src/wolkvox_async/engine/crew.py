@@ -37,8 +37,8 @@ from wolkvox_async.ports import (
 )
 from wolkvox_async.records import Settlement
 from wolkvox_async.scheduling.decisions import Attempt, Ended, Requeued, Settled
-from wolkvox_async.scheduling.scheduler import CLOSING, Scheduler
-from wolkvox_async.scheduling.skipping import held_by
+from wolkvox_async.scheduling.scheduler import Scheduler
+from wolkvox_async.scheduling.skipping import CLOSING, held_by
 
 from .admission import Go, Later
 from .attempts import Attempts

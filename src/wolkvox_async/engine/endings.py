@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from wolkvox_async.errors import StateError
-from wolkvox_async.model import Call, Empty, ErrorKind, Failed, Ok, Operation
+from wolkvox_async.model import Call, Empty, Failed, Ok, Operation
 from wolkvox_async.ports import CallSettled, Clock, Hook, State, TokenSource
 from wolkvox_async.records import Settlement
 from wolkvox_async.scheduling.decisions import Ended
 from wolkvox_async.scheduling.queues import Lane
 from wolkvox_async.scheduling.scheduler import Scheduler
+from wolkvox_async.scheduling.skipping import REFUSALS
 
 from .crew import Report, Rest
 from .deliveries import Deliveries
@@ -26,8 +27,6 @@ from .passes import UNIT, Records
 from .roster import Roster
 
 BIG: Final = 1_048_576  # bytes: such an answer is delivered before another of its kind is read
-
-_REFUSALS: Final = frozenset({ErrorKind.UNAUTHORIZED, ErrorKind.FORBIDDEN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class Endings:
     def ended(self, report: Report) -> Rest | None:
         """Take in a call that an attempt ended; return what to wait for before the next one, if anything."""
         ended = report.settled.ended
-        if isinstance(ended.outcome, Failed) and ended.outcome.error.kind in _REFUSALS and not self.stopped:
+        if isinstance(ended.outcome, Failed) and ended.outcome.error.kind in REFUSALS and not self.stopped:
             return lambda: self._renew_or_settle(report)
         records = self.passes.get(ended.lane)
         self._settle_report(report, {})

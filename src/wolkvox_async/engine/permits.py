@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from wolkvox_async.classify import error
-from wolkvox_async.model import Answer, AttemptOutcome, Breakdown, Call, Empty, ErrorKind, Failed, Ok
+from wolkvox_async.model import Answer, AttemptOutcome, Breakdown, Call, Empty, Failed, Ok
 from wolkvox_async.ports import Claim, Clock, Refusal, State
+from wolkvox_async.scheduling.skipping import CLOSING
 
 from .admission import GO, Verdict, admission
 from .closing import Closing, Span, sent_at
 from .holding import Holder
-
-REFUSING: Final = frozenset({ErrorKind.UNAUTHORIZED, ErrorKind.FORBIDDEN, ErrorKind.QUOTA})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,7 @@ class Permits:
         match met.outcome:
             case Ok() | Empty():
                 self._state.arm(token, call.question, now - met.sent_at)
-            case Failed(error=failure) if failure.kind in REFUSING:
+            case Failed(error=failure) if failure.kind in CLOSING:
                 self._state.refuse(token, Refusal(failure.kind, failure.message, met.closing.refused_until - now))
             case Failed():
                 pass

@@ -6,16 +6,14 @@ from collections.abc import Iterable
 from itertools import takewhile
 from typing import Final
 
-from wolkvox_async.model import ErrorKind, Failed, Skipped
+from wolkvox_async.model import Failed, Skipped
 
 from .decisions import Ended
 from .places import Places
 from .queues import Entry, Lane, SerialQueue
 from .retry import RetryPolicy
 from .servers import Server
-from .skipping import NEVER_HOLD, held_by, unreachable
-
-CLOSING: Final = frozenset({ErrorKind.UNAUTHORIZED, ErrorKind.FORBIDDEN, ErrorKind.QUOTA})
+from .skipping import CLOSING, NEVER_HOLD, held_by, unreachable
 
 
 class Endings:

@@ -52,15 +52,13 @@ from wolkvox_async.model import AttemptOutcome, Call, Failed, Outcome, Skipped, 
 
 from .circuits import Sign, sign
 from .decisions import AfterFailure, Attempt, Ended, Limits, Requeued, Settled, Snapshot
-from .endings import CLOSING, Endings, unsent
+from .endings import Endings, unsent
 from .places import Places
 from .queues import Entry, Lane, SerialQueue, State
 from .retry import UNTRIED, GiveUp, RetryPolicy, ServerPolicy, Trials
 from .servers import Server
 from .skipping import BUSY, STOPPING, held_by, refusal
 from .turns import Turns
-
-__all__ = ["CLOSING", "Scheduler"]
 
 
 class Scheduler:

@@ -18,7 +18,9 @@ BUSY: Final = Failed(
     )
 )
 
+# The vendor does not take the token; and whatever closes it for a while, a used-up quota included.
 REFUSALS: Final = frozenset({ErrorKind.UNAUTHORIZED, ErrorKind.FORBIDDEN})
+CLOSING: Final = REFUSALS | {ErrorKind.QUOTA}
 
 # These failures are the call's own; they say nothing about the token's next one.
 NEVER_HOLD: Final = frozenset({ErrorKind.UNKNOWN_API, ErrorKind.BAD_REQUEST, ErrorKind.TOO_LARGE, ErrorKind.MALFORMED})
