@@ -19,7 +19,7 @@ import time
 import tracemalloc
 from collections import deque
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from wolkvox_async.adapters.state import SqliteState
@@ -181,7 +181,7 @@ async def _measure_look(tokens: int) -> tuple[float, float, float]:
 
 
 def _marks(run: str, ids: Sequence[str], calls: int, first: int = 0) -> Iterator[Mark]:
-    now = datetime.now(UTC)
+    now = time.time()
     for number, token in enumerate(ids, first):
         for question in QUESTIONS[:calls]:
             yield Mark(
@@ -198,7 +198,7 @@ def _marks(run: str, ids: Sequence[str], calls: int, first: int = 0) -> Iterator
                 rows=3,
                 attempts=1,
                 at=now,
-                sent=now - timedelta(seconds=0.2),
+                sent=now - 0.2,
             )
 
 

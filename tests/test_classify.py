@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wolkvox_async.classify import MEANINGS, RETRYABLE, classify, error, retry_after
+from wolkvox_async.lines import call_lines
 from wolkvox_async.model import (
     Answer,
     AttemptOutcome,
@@ -23,7 +24,7 @@ from wolkvox_async.model import (
     Operation,
     Token,
 )
-from wolkvox_async.records import Settlement, call_lines
+from wolkvox_async.records import Settlement
 
 NOW = datetime(2026, 11, 21, 21, 43, 47, tzinfo=UTC)
 ROW = {"operation": "ACME BOG", "description": "Interacciones", "items": "12", "date": "2026-11-21"}

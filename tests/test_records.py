@@ -12,14 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wolkvox_async.lines import call_lines, line
 from wolkvox_async.model import Call, CallError, Empty, ErrorKind, Failed, Ok, Operation, Outcome, Skipped, Token
 from wolkvox_async.records import (
     Counters,
     Settlement,
-    call_lines,
     call_records,
     items_of,
-    line,
     outcome_name,
     run_ended,
     run_started,

@@ -148,19 +148,20 @@ def _refuses(envelope: Envelope | NotAnEnvelope) -> bool:
 
 
 def _with_envelope(answer: Answer, envelope: Envelope, now: datetime) -> AttemptOutcome:
-    status = _worse(answer.status, envelope.code)
+    code = envelope.code
+    status = _worse(answer.status, code)
     if status is None:
-        shown = one_line(str(envelope.code)[:40])
+        shown = one_line(str(code)[:40])
         return _malformed(
             answer, envelope, f"status {answer.status} with code {shown} in the body is neither yes nor no"
         )
     if status == 404:
         return _absent(answer, envelope)
     if status <= 299:
-        return _success(answer, envelope)
+        return _success(answer, envelope, code)
     said = as_text(envelope.msg) if envelope.msg else ""
     spoken = _ESCAPED_SPACE.sub(" ", f"{envelope.complaint} {said}")
-    return _failure(answer, status, spoken, now, envelope.code, envelope.msg)
+    return _failure(answer, status, spoken, now, code, envelope.msg)
 
 
 def _without_envelope(answer: Answer, found: NotAnEnvelope, now: datetime) -> Failed:
@@ -170,19 +171,19 @@ def _without_envelope(answer: Answer, found: NotAnEnvelope, now: datetime) -> Fa
     return Failed(error(ErrorKind.MALFORMED, f"{found.reason}{began}"), answer.status)
 
 
-def _success(answer: Answer, envelope: Envelope) -> AttemptOutcome:
+def _success(answer: Answer, envelope: Envelope, code: Code) -> AttemptOutcome:
+    data = envelope.fields.get("data")
+    if type(data) is list and data:
+        return Ok(data, answer.status, code, envelope.msg)
     if "data" not in envelope.fields:
         return _malformed(answer, envelope, "the answer reports success but has no data field")
-    data = envelope.fields["data"]
     if data is None or (isinstance(data, list | dict | str) and not data):
         if envelope.complaint:
             reason = f"no data and no error status, but error says {_folded(envelope.complaint)[:80]!r}"
             return _malformed(answer, envelope, reason)
-        return Empty(answer.status, envelope.code, envelope.msg)
-    if isinstance(data, list):
-        return Ok(data, answer.status, envelope.code, envelope.msg)
+        return Empty(answer.status, code, envelope.msg)
     if isinstance(data, dict):
-        return Ok([data], answer.status, envelope.code, envelope.msg)
+        return Ok([data], answer.status, code, envelope.msg)
     return _malformed(answer, envelope, f"data is neither a list nor an object but {_folded(as_text(data))[:40]!r}")
 
 
@@ -211,8 +212,10 @@ def _folded(said: str) -> str:
 
 def _worse(status: int, code: Code) -> int | None:
     """Return the worse of HTTP status and body code; None when that is one which says nothing."""
-    worse = status if code is None else min(status, code, key=_rank)
-    return None if _rank(worse) == _UNKNOWN else int(worse)
+    worse: Code = status
+    if code is not None and code != status:
+        worse = min(status, code, key=_rank)
+    return None if _rank(worse) == _UNKNOWN else int(worse)  # type: ignore[arg-type]
 
 
 def _rank(status: Code) -> int:

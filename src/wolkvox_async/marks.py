@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
 
-from .model import Failed, Params, Skipped, question
+from .model import Failed, Ok, Outcome, Params, Skipped, question
 from .records import OutcomeName, Settlement, outcome_name
 
 DONE: Final = frozenset({"ok", "empty"})  # what a run never repeats, and what arms the interval
@@ -22,11 +22,11 @@ DONE: Final = frozenset({"ok", "empty"})  # what a run never repeats, and what a
 _TAIL: Final = 16  # characters of a call's id that tell it from the others of its run
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Mark:
-    """A call that ended; `sent` (UTC) is when its last request had left, at the latest.
+    """A call that ended `at` that time (Unix seconds, as all times here).
 
-    `due` (UTC) is when it may be made again.
+    `sent` is when its last request had left, at the latest; `due` is when it may be made again.
     """
 
     run: str
@@ -41,9 +41,9 @@ class Mark:
     message: str | None
     rows: int
     attempts: int
-    at: datetime
-    sent: datetime
-    due: datetime | None = None
+    at: float
+    sent: float
+    due: float | None = None
 
     @property
     def done(self) -> bool:
@@ -60,24 +60,30 @@ def mark_of(run: str, settlement: Settlement) -> Mark:
     """Return the mark of a settled call."""
     call, outcome = settlement.call, settlement.outcome
     error = outcome.error if isinstance(outcome, Failed | Skipped) else None
-    rows = getattr(outcome, "rows", None)
+    operation, at = call.operation, settlement.at.timestamp()
+    answered = error is None
     return Mark(
-        run=run,
-        call=call.id,
-        tenant=call.operation.tenant,
-        operation=call.operation.name,
-        server=call.operation.server,
-        token=call.operation.token.id,
-        question=call.question,
-        outcome=outcome_name(outcome),
-        kind=None if error is None else error.kind.value,
-        message=None if error is None else error.message,
-        rows=0 if rows is None else len(rows),
-        attempts=settlement.attempts,
-        at=settlement.at,
-        sent=settlement.sent,
-        due=settlement.due,
+        run,
+        call.id,
+        operation.tenant,
+        operation.name,
+        operation.server,
+        operation.token.id,
+        call.question,
+        outcome_name(outcome),
+        None if error is None else error.kind.value,
+        None if error is None else error.message,
+        len(outcome.rows) if isinstance(outcome, Ok) else 0,
+        settlement.attempts,
+        at,
+        at - settlement.ago,
+        at - settlement.ago + call.interval if answered else _comes_due(outcome),
     )
+
+
+def _comes_due(outcome: Outcome) -> float | None:
+    due = outcome.due if isinstance(outcome, Skipped) else None
+    return None if due is None else due.timestamp()
 
 
 def read_mark(line: bytes) -> Mark | None:
@@ -91,7 +97,7 @@ def read_mark(line: bytes) -> Mark | None:
 
 def _of_record(record: Mapping[str, Any]) -> Mark:
     error = record["error"] or {}
-    at = datetime.fromisoformat(record["at"]).astimezone(UTC)
+    at = datetime.fromisoformat(record["at"]).timestamp()
     return Mark(
         run=record["run"],
         call=record["call"],
@@ -107,7 +113,7 @@ def _of_record(record: Mapping[str, Any]) -> Mark:
         attempts=record["attempts"],
         at=at,
         sent=at,  # the record does not say when the request left: not later than its answer
-        due=None if record["next_at"] is None else datetime.fromisoformat(record["next_at"]).astimezone(UTC),
+        due=None if record["next_at"] is None else datetime.fromisoformat(record["next_at"]).timestamp(),
     )
 
 

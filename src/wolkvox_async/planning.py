@@ -115,21 +115,20 @@ class Question:
     window: Window | None
     api: str
     query: Params
-    parts: tuple[str, ...]  # what tells it from other questions
+    key: str  # what tells it from other questions
 
     @classmethod
     def of(cls, endpoint: Endpoint, window: Window | None) -> Question:
         """Return the question that asks `endpoint` for `window`."""
         first, last = ("", "") if window is None else (window.date_ini, window.date_end)
         dated: Params = () if window is None else (("date_ini", first), ("date_end", last))
-        # The window stands before the parameters: a fixed number of parts keeps different calls apart.
-        parts = (endpoint.name, first, last, *_flat(endpoint.params))
-        return cls(endpoint, window, endpoint.name, (("api", endpoint.api), *endpoint.params, *dated), parts)
+        key = repr((endpoint.name, first, last, *endpoint.params))
+        return cls(endpoint, window, endpoint.name, (("api", endpoint.api), *endpoint.params, *dated), key)
 
     def call(self, operation: Operation, *, run: str, interval: float) -> Call:
         """Build the call; its id is the same whenever `run` asks the same."""
         return Call(
-            id=call_id(run, (operation.tenant, operation.name, *self.parts)),
+            id=call_id(run, (operation.tenant, operation.name, self.key)),
             operation=operation,
             api=self.api,
             file=self.endpoint.file,
@@ -163,9 +162,3 @@ def call(
 ) -> Call:
     """Build a single call; its id is the same whenever `run` asks for the same thing."""
     return Question.of(endpoint, window).call(operation, run=run, interval=interval)
-
-
-def _flat(params: Params) -> Iterator[str]:
-    for name, value in params:
-        yield name
-        yield value

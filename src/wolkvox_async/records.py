@@ -1,19 +1,17 @@
 """What a line looks like: schema 1.
 
 A call's last record is its `call` record, the commit mark; its rows stand together
-before it. `call_records` gives them as dictionaries, `call_lines` as bytes; the second
-serialises what the rows share once and is what an output is written from.
+before it. Here they are dictionaries; `lines` has the same as bytes.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final, Literal, NotRequired, TypeAlias, TypedDict, assert_never
-
-import orjson
 
 from .envelopes import Code
 from .model import Call, CallError, Empty, Failed, Ok, Outcome, Skipped
@@ -23,6 +21,9 @@ SCHEMA: Final = 1
 _PLAIN_NUMBER: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]+)?")
 
 OutcomeName: TypeAlias = Literal["ok", "empty", "failed", "skipped"]
+_NAMES: Final[Mapping[type[Outcome], OutcomeName]] = MappingProxyType(
+    {Ok: "ok", Empty: "empty", Failed: "failed", Skipped: "skipped"}
+)
 RunEvent: TypeAlias = Literal["started", "resumed", "stopped", "finished"]
 
 
@@ -104,7 +105,7 @@ class CallRecord(TypedDict):
 Record: TypeAlias = RunRecord | RowRecord | CallRecord
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Settlement:
     """How a call ended: `at` (UTC) the answer was complete, `seconds` the last attempt took.
 
@@ -119,20 +120,17 @@ class Settlement:
     asked: float | None = None
 
     @property
-    def sent(self) -> datetime:
-        """The moment (UTC) from which the interval counts."""
-        return self.at - timedelta(seconds=self.seconds if self.asked is None else self.asked)
+    def ago(self) -> float:
+        """How many seconds before `at` the moment was from which the interval counts."""
+        return self.seconds if self.asked is None else self.asked
 
     @property
     def due(self) -> datetime | None:
         """The moment (UTC) from which the call may be made again, where it was made or came too early."""
-        match self.outcome:
-            case Ok() | Empty():
-                return self.sent + timedelta(seconds=self.call.interval)
-            case Skipped(due=due):
-                return due
-            case Failed():
-                return None
+        outcome = self.outcome
+        if isinstance(outcome, Ok | Empty):
+            return self.at + timedelta(seconds=self.call.interval - self.ago)
+        return outcome.due if isinstance(outcome, Skipped) else None
 
 
 @dataclass(slots=True)
@@ -188,15 +186,7 @@ def items_of(row: Any) -> int | float | None:
 
 def outcome_name(outcome: Outcome) -> OutcomeName:
     """Return the outcome as records write it."""
-    match outcome:
-        case Ok():
-            return "ok"
-        case Empty():
-            return "empty"
-        case Failed():
-            return "failed"
-        case Skipped():
-            return "skipped"
+    return _NAMES[type(outcome)]
 
 
 def run_started(run: str, at: datetime, *, version: str, calls: int, resumed: bool = False) -> RunRecord:
@@ -234,37 +224,14 @@ def run_ended(
 
 def call_records(run: str, settlement: Settlement) -> Iterator[RowRecord | CallRecord]:
     """Yield a settled call's rows, then its `call` record."""
-    for n, row in enumerate(_rows(settlement.outcome), 1):
+    for n, row in enumerate(rows_of(settlement.outcome), 1):
         yield _row_record(run, settlement, n, row)
     yield _call_record(run, settlement)
 
 
-def call_lines(run: str, settlement: Settlement) -> bytes:
-    """Return the same records as lines, the commit mark last."""
-    parts: list[bytes] = []
-    if rows := _rows(settlement.outcome):
-        head, shared = _row_template(run, settlement)
-        for n, row in enumerate(rows, 1):
-            items = orjson.dumps(items_of(row))
-            parts.append(b'%b%d%b"items":%b,"row":%b}\n' % (head, n, shared, items, orjson.dumps(row)))
-    parts.append(line(_call_record(run, settlement)))
-    return b"".join(parts)
-
-
-def line(record: Record) -> bytes:
-    """Write one record as a line."""
-    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
-
-
-def _rows(outcome: Outcome) -> list[Any]:
+def rows_of(outcome: Outcome) -> list[Any]:
+    """Return the rows that an outcome brought."""
     return outcome.rows if isinstance(outcome, Ok) else []
-
-
-def _row_template(run: str, settlement: Settlement) -> tuple[bytes, bytes]:
-    """Serialise what a call's rows share: up to `n`, and from there to `items`."""
-    text = orjson.dumps(_row_record(run, settlement, 0, None))
-    head, _, rest = text.partition(b'"n":0')
-    return head + b'"n":', rest.removesuffix(b'"items":null,"row":null}')
 
 
 def _row_record(run: str, settlement: Settlement, n: int, row: Any) -> RowRecord:
@@ -301,7 +268,7 @@ def _call_record(run: str, settlement: Settlement) -> CallRecord:
         "slot": None,
         "closing": False,
         "outcome": outcome_name(outcome),
-        "rows": len(_rows(outcome)),
+        "rows": len(rows_of(outcome)),
         "attempts": settlement.attempts,
         "at": timestamp(settlement.at),
         "seconds": round(settlement.seconds, 3),

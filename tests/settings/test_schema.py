@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from wolkvox_async.catalog import Catalog, Endpoint
 from wolkvox_async.classify import error
 from wolkvox_async.errors import ConfigurationError
+from wolkvox_async.lines import call_lines
 from wolkvox_async.model import Call, Empty, ErrorKind, Failed, Ok, Operation, Outcome, Skipped, Token
 from wolkvox_async.planning import DateRange, call
 from wolkvox_async.records import (
@@ -21,7 +22,6 @@ from wolkvox_async.records import (
     RunRecord,
     Settlement,
     WindowField,
-    call_lines,
     run_ended,
     run_started,
 )

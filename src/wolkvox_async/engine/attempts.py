@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from wolkvox_async.classify import classify, error
 from wolkvox_async.model import Answer, AttemptOutcome, Breakdown, Call, ErrorKind, Failed
@@ -21,8 +22,6 @@ from .closing import Span, closing
 from .doubt import MESSAGE, Heard
 from .permits import Met, Permits, met
 
-T = TypeVar("T")
-
 
 class Attempts:
     """Makes attempts, until they are abandoned; `server_limit` in seconds."""
@@ -31,14 +30,24 @@ class Attempts:
         self._permits: Final = permits
         self._clock: Final = clock
         self._server_limit: Final = server_limit
-        self._waiting: Final[set[asyncio.Task[object]]] = set()  # what abandoning may interrupt
+        self._workers: Final[set[asyncio.Task[object]]] = set()  # whose waiting may be interrupted
         self._abandoned: Final = asyncio.Event()
 
     def abandon(self) -> None:
         """Give up what is in flight, now and from now on; it ends as failed."""
         self._abandoned.set()
-        while self._waiting:
-            self._waiting.pop().cancel()
+        while self._workers:
+            self._workers.pop().cancel()
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Let `abandon` interrupt what this task waits for inside the block: attempts and rests, nothing else."""
+        task = _current_task()
+        self._workers.add(task)
+        try:
+            yield
+        finally:
+            self._workers.discard(task)
 
     async def meet(self, turn: Turn, heard: Heard, call: Call) -> Met:
         """Make an attempt at `call`, whose token we hold."""
@@ -61,8 +70,15 @@ class Attempts:
         return result
 
     async def _attempt(self, turn: Turn, call: Call) -> Answer | Breakdown:
+        if self._abandoned.is_set():
+            return self._given_up()
         try:
-            return await self.unless_abandoned(lambda: turn.attempt(call), self._given_up)
+            return await turn.attempt(call)
+        except asyncio.CancelledError:
+            if not self._abandoned.is_set():
+                raise
+            _current_task().uncancel()
+            return self._given_up()
         except Exception as defect:  # noqa: BLE001 - a transport of the host may raise anything: it costs one call
             turn.distrust()
             return Breakdown(ErrorKind.PROTOCOL, _confess(defect), self._clock.now())
@@ -71,23 +87,23 @@ class Attempts:
         # The request may have left just now.
         return Breakdown(ErrorKind.STOPPING, "stopped before the answer was complete", self._clock.now())
 
-    async def unless_abandoned(self, wait: Callable[[], Awaitable[T]], otherwise: Callable[[], T]) -> T:
-        """Return what `wait` comes to; `otherwise` once everything was abandoned."""
-        task = asyncio.current_task()
-        if task is None:
-            raise AssertionError("a worker is a task")
+    async def rest(self, rest: Callable[[], Awaitable[None]]) -> None:
+        """Wait for `rest`, unless everything was abandoned."""
         if self._abandoned.is_set():
-            return otherwise()
-        self._waiting.add(task)
+            return
         try:
-            return await wait()
+            await rest()
         except asyncio.CancelledError:
             if not self._abandoned.is_set():
                 raise
-            task.uncancel()
-            return otherwise()
-        finally:
-            self._waiting.discard(task)
+            _current_task().uncancel()
+
+
+def _current_task() -> asyncio.Task[object]:
+    task = asyncio.current_task()
+    if task is None:
+        raise AssertionError("a worker is a task")
+    return task
 
 
 def _judge(met: Answer | Breakdown, at: datetime) -> AttemptOutcome:

@@ -12,7 +12,7 @@ from wolkvox_async.windows import next_midnight, timezone
 REFUSED_FOR: Final = 3600.0  # seconds that a refused token stays closed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Span:
     """When an attempt began and ended, in monotonic seconds, and the moment (UTC) of its end."""
 
@@ -34,6 +34,9 @@ class Closing:
         return max(self.at_work_until, self.refused_until)
 
 
+OPEN: Final = Closing(0.0, 0.0)
+
+
 def closing(
     operation: Operation, met: Answer | Breakdown, outcome: AttemptOutcome, span: Span, *, server_limit: float
 ) -> Closing:
@@ -44,6 +47,8 @@ def closing(
     since = met.unanswered_since if isinstance(met, Breakdown) else None
     at_work_until = 0.0 if since is None else _within(since, span) + server_limit
     refused_for = _refused_for(operation, outcome, span.at)
+    if not (at_work_until or refused_for):
+        return OPEN
     return Closing(at_work_until, span.ended + refused_for if refused_for else 0.0)
 
 

@@ -48,7 +48,7 @@ from .permits import Met, Permits, Terms
 ASK_AGAIN: Final = 0.5  # seconds until a token that another process has is asked for again
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Report:
     """An attempt's call ended; `size` is that of the answer's body, in bytes."""
 
@@ -210,15 +210,16 @@ class Crew:
             return
         async with self._parts.transport.turn(following.call.operation) as turn:
             heard = Heard()
-            while following is not None:
-                met = await self._attempts.meet(turn, heard, following.call)
-                following, rest = self._take_in(following, met)
-                del met  # or a big answer's rows stayed in memory through the next attempt
-                following = self._admitted(following)
-                if rest is not None:
-                    self._go_on_without_me(group, following)
-                    await self._attempts.unless_abandoned(rest, lambda: None)
-                    return
+            with self._attempts.interruptible():
+                while following is not None:
+                    met = await self._attempts.meet(turn, heard, following.call)
+                    following, rest = self._take_in(following, met)
+                    del met  # or a big answer's rows stayed in memory through the next attempt
+                    following = self._admitted(following)
+                    if rest is not None:
+                        self._go_on_without_me(group, following)
+                        await self._attempts.rest(rest)
+                        return
 
     def _admitted(self, attempt: Attempt | None) -> Attempt | None:
         """Return the next attempt of the turn that may be made now; calls that may not be made end on the way."""
@@ -267,9 +268,14 @@ class Crew:
             self._parts.hook.observe(AttemptFailed(call, error.kind, error.message, attempt.number, retry_in))
             if error.kind in CLOSING:
                 self._parts.hook.observe(TokenClosed(call.operation, error.kind, met.closing.until - now))
+            self._note_servers(met.span.ended)
+        elif self._down:  # only an answer ends that
+            self._note_servers(met.span.ended)
+
+    def _note_servers(self, now: float) -> None:
         if self._down != (down := self._parts.scheduler.down()):
             self._down = dict(down)
-            self._parts.state.note_servers({server: at - met.span.ended for server, at in down.items()})
+            self._parts.state.note_servers({server: at - now for server, at in down.items()})
 
     # --- the alarm ----------------------------------------------------------------------
 

@@ -13,8 +13,6 @@ names no operation.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
 from typing import Any, Final
 
 from wolkvox_async.model import AttemptOutcome, Ok
@@ -40,7 +38,7 @@ class Heard:
         """Tell whether `outcome`, of the entry `path`, is not to be believed; remember its names if it is."""
         if not isinstance(outcome, Ok):
             return False
-        names = set(_names(outcome.rows))
+        names = _names(outcome.rows)
         known = self._names.get(path)
         if known is None or not names:
             self._names.setdefault(path, set()).update(names)
@@ -55,8 +53,7 @@ class Heard:
         self._names.clear()
 
 
-def _names(rows: list[Any]) -> Iterator[int]:
-    for row in islice(rows, _LOOKED_AT):
-        name = row.get("operation") if type(row) is dict else None
-        if type(name) is str and (plain := name.strip()) and plain.casefold() != _TOTAL:
-            yield hash(plain)
+def _names(rows: list[Any]) -> set[int]:
+    told = {name for row in rows[:_LOOKED_AT] if type(row) is dict and type(name := row.get("operation")) is str}
+    plain = (name.strip() for name in told)
+    return {hash(name) for name in plain if name and name.casefold() != _TOTAL}

@@ -23,10 +23,11 @@ from types import TracebackType
 from typing import Final, Literal, Protocol, Self
 
 from wolkvox_async.errors import OutputClosedError, UsageError
+from wolkvox_async.lines import line
 from wolkvox_async.marks import Mark, mark_of, tail
 from wolkvox_async.model import Call, Skipped
 from wolkvox_async.ports import Clock, OpenRun, RunOrder, Sink
-from wolkvox_async.records import Counters, Record, RunRecord, Settlement, call_records, line, run_ended, run_started
+from wolkvox_async.records import Counters, Record, RunRecord, Settlement, call_records, run_ended, run_started
 from wolkvox_async.scheduling.queues import Lane
 
 from .reading import Reading, pieces

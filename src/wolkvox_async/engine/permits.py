@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wolkvox_async.classify import error
-from wolkvox_async.model import Answer, AttemptOutcome, Breakdown, Call, Empty, Failed, Ok
+from wolkvox_async.model import Answer, AttemptOutcome, Breakdown, Call, Failed
 from wolkvox_async.ports import Claim, Clock, Refusal, State
 from wolkvox_async.scheduling.skipping import CLOSING
 
@@ -33,7 +33,7 @@ class Terms:
     wait: float = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Met:
     """What became of an attempt; `size` of its answer's body in bytes."""
 
@@ -97,10 +97,8 @@ class Permits:
         """Note how an attempt ended, and what it says of the token and the pace."""
         token, now = call.operation.token.id, met.span.ended
         self._state.end(token, max(met.closing.at_work_until - now, 0.0), self._terms.token_gap)
-        match met.outcome:
-            case Ok() | Empty():
-                self._state.arm(token, call.question, now - met.sent_at)
-            case Failed(error=failure) if failure.kind in CLOSING:
-                self._state.refuse(token, Refusal(failure.kind, failure.message, met.closing.refused_until - now))
-            case Failed():
-                pass
+        outcome = met.outcome
+        if not isinstance(outcome, Failed):
+            self._state.arm(token, call.question, now - met.sent_at)
+        elif (failure := outcome.error).kind in CLOSING:
+            self._state.refuse(token, Refusal(failure.kind, failure.message, met.closing.refused_until - now))

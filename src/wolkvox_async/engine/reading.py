@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import Final, Generic, Protocol, TypeVar
 
-from wolkvox_async.records import RunRecord, Settlement, call_lines
+from wolkvox_async.lines import call_lines
+from wolkvox_async.records import RunRecord, Settlement
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from wolkvox_async.adapters.state import Clocks, MemoryState, SqliteState
@@ -119,8 +119,8 @@ def mark(
         message="no answer" if failed else None,
         rows=rows if outcome == "ok" else 0,
         attempts=attempts,
-        at=at,
-        sent=at - timedelta(seconds=ago),
+        at=at.timestamp(),
+        sent=at.timestamp() - ago,
     )
 
 

@@ -52,7 +52,7 @@ async def asked(state: State, *marks: Mark) -> None:
     state.end(token, 0, 0)
     for one in marks:
         if one.done:
-            state.arm(token, one.question, (one.at - one.sent).total_seconds())
+            state.arm(token, one.question, one.at - one.sent)
     await settle(state, *marks)
     state.release(token)
 

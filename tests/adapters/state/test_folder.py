@@ -447,4 +447,4 @@ async def test_a_writer_that_stands_still_keeps_nobody_from_reading(folder: Fold
             assert another.claim(TOKEN) == Unread()
             await another.look([TOKEN])
             assert another.since(TOKEN, "interactions") == pytest.approx(0)
-    assert mark().at == NOON
+    assert mark().at == NOON.timestamp()

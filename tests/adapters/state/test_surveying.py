@@ -52,12 +52,12 @@ async def test_it_tells_the_last_outcome_of_every_question(folder: FolderHouse) 
 async def test_when_a_call_is_due_outlasts_a_failure(folder: FolderHouse) -> None:
     due, later = NOON + timedelta(seconds=300), NOON + timedelta(seconds=600)
     async with await folder.open() as state:
-        await asked(state, replace(mark(), due=due), mark("failed", question="gamification"))
+        await asked(state, replace(mark(), due=due.timestamp()), mark("failed", question="gamification"))
         await settle(state, mark("failed", at=NOON + timedelta(seconds=1)))
         await state.flush()
         gamification, interactions = seen(folder).calls
         assert (gamification.due, interactions.outcome, interactions.due) == (None, "failed", due)
-        await settle(state, replace(mark(at=NOON + timedelta(seconds=301)), due=later))
+        await settle(state, replace(mark(at=NOON + timedelta(seconds=301)), due=later.timestamp()))
     assert seen(folder).calls[1].due == later
 
 
@@ -196,7 +196,7 @@ async def test_it_tells_what_is_planned_and_was_never_called(folder: FolderHouse
 
 async def test_planning_changes_nothing_of_what_was_called(folder: FolderHouse) -> None:
     async with await folder.open() as state:
-        await asked(state, replace(mark(token=SECRET.id, ago=2), due=NOON + timedelta(seconds=300)))
+        await asked(state, replace(mark(token=SECRET.id, ago=2), due=NOON.timestamp() + 300))
         before = seen(folder).calls
         state.expect("another run", [planned(server="0011")])
         await state.flush()
@@ -236,7 +236,7 @@ async def test_many_planned_calls_are_all_told(folder: FolderHouse) -> None:
 async def test_what_was_taken_back_is_planned_and_was_never_called(folder: FolderHouse) -> None:
     async with await folder.open() as state:
         await state.open_run(order(1))
-        await asked(state, replace(mark(), due=NOON + timedelta(seconds=300)))
+        await asked(state, replace(mark(), due=NOON.timestamp() + 300))
         state.unsettle(RUN, [mark()])
         await state.flush()
         (call,) = seen(folder).calls

@@ -97,7 +97,7 @@ class Adoption:
 
     def age(self, mark: Mark) -> float:
         """Return how many seconds ago the mark's request left; a time yet to come is now."""
-        return max(self._era.clocks.wall() - mark.sent.timestamp(), 0.0)
+        return max(self._era.clocks.wall() - mark.sent, 0.0)
 
 
 def is_sound(mark: Mark) -> bool:

@@ -210,7 +210,7 @@ class MemoryState:
 
     def _settle_asked(self, mark: Mark) -> None:
         shared, known = self._token(mark.token), self._known.get(mark.token)
-        when = self._clock.now() - max((self._clock.utc() - mark.sent).total_seconds(), 0.0)
+        when = self._clock.now() - max(self._clock.utc().timestamp() - mark.sent, 0.0)
         when = max(when, self._armed.pop((mark.token, mark.question), when))
         if known is not None:
             when = self._ask(known.asked, mark.question, when)

@@ -73,11 +73,11 @@ def row_of(mark: Mark, slot: int, sent: Row) -> Row:
         mark.outcome,
         mark.kind,
         None if mark.message is None else mark.message.encode(errors="replace").decode(),
-        mark.at.timestamp(),
+        mark.at,
         mark.rows,
         mark.attempts,
         mark.run,
-        None if mark.due is None or not mark.done else mark.due.timestamp(),
+        mark.due if mark.done else None,
         *sent,
     )
 

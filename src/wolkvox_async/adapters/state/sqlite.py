@@ -221,7 +221,7 @@ class SqliteState:
         slot = self._memory.slots.get(mark.token)
         asked = None
         if mark.done:
-            clocks, ago = self._era.clocks, self._era.clocks.wall() - mark.sent.timestamp()
+            clocks, ago = self._era.clocks, self._era.clocks.wall() - mark.sent
             asked = clocks.boottime() - ago if ago > 0 else clocks.boottime()
             if slot is not None:
                 asked = self._memory.ask(slot, mark.question, asked)
