@@ -93,18 +93,40 @@ def plan(
     is the least time between two calls that ask a token the same; an endpoint may have a
     longer one. Raises `ValueError` as `DateRange.window` does.
     """
-    # Many operations are asked the same: what is asked is kept once.
-    asked: dict[tuple[int, Window | None], Question] = {}
+    asked = _Asked(now, dates)
     for subscription in subscriptions:
-        local = now.astimezone(timezone(subscription.operation.timezone))
-        for wanted in subscription.wanted:
-            dated = dates if dates is not None and wanted.endpoint.dates is not Dates.NEVER else wanted.dates
-            for window in windows(dated, local):
-                question = asked.get((id(wanted.endpoint), window))
-                if question is None:
-                    question = Question.of(wanted.endpoint, window)
-                    asked[id(wanted.endpoint), window] = question
-                yield question.call(subscription.operation, run=run, interval=interval)
+        for question in asked.by(subscription):
+            yield question.call(subscription.operation, run=run, interval=interval)
+
+
+def counts(subscriptions: Iterable[Subscription], *, now: datetime, dates: DateRange | None = None) -> Iterator[int]:
+    """Yield how many calls `plan` yields for each operation; raises `ValueError` as it does."""
+    asked = _Asked(now, dates)
+    return (len(asked.by(subscription)) for subscription in subscriptions)
+
+
+class _Asked:
+    """What operations are asked; many are asked the same, which is worked out and kept once."""
+
+    def __init__(self, now: datetime, dates: DateRange | None) -> None:
+        self._now: Final = now
+        self._dates: Final = dates
+        # By the identity of what is wanted, which is kept so that nothing else gets it, and timezone.
+        self._known: Final[dict[tuple[int, str], tuple[tuple[Wanted, ...], list[Question]]]] = {}
+
+    def by(self, subscription: Subscription) -> list[Question]:
+        wanted, zone = subscription.wanted, subscription.operation.timezone
+        known = self._known.get((id(wanted), zone))
+        if known is None:
+            known = self._known[id(wanted), zone] = (wanted, list(self._questions(wanted, zone)))
+        return known[1]
+
+    def _questions(self, wanted: Iterable[Wanted], zone: str) -> Iterator[Question]:
+        local = self._now.astimezone(timezone(zone))
+        for each in wanted:
+            takes_dates = self._dates is not None and each.endpoint.dates is not Dates.NEVER
+            for window in windows(self._dates if takes_dates else each.dates, local):
+                yield Question.of(each.endpoint, window)
 
 
 @dataclass(frozen=True, slots=True)

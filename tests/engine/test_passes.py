@@ -454,7 +454,7 @@ async def test_a_sink_that_fails_ends_the_pass_and_the_calling(good_for: int, er
         called = len(stage.scripted.calls)
         await settle_down(50)
         assert caught.value is error
-        assert len(stage.scripted.calls) == called <= 6 + 3 * good_for
+        assert len(stage.scripted.calls) == called <= 12 + 3 * good_for
         assert engine.snapshot().queued == 0
         assert left().timers == before.timers
         assert await _is_usable(engine)

@@ -43,6 +43,7 @@ from wolkvox_async.scheduling.skipping import CLOSING, held_by
 from .admission import Go, Later
 from .attempts import Attempts
 from .doubt import Heard
+from .feeding import Appetite
 from .permits import Met, Permits, Terms
 
 ASK_AGAIN: Final = 0.5  # seconds until a token that another process has is asked for again
@@ -99,10 +100,11 @@ class _Start:
 class Crew:
     """Workers in one task group."""
 
-    def __init__(self, parts: CrewParts, permits: Permits, office: Office) -> None:
+    def __init__(self, parts: CrewParts, permits: Permits, office: Office, appetite: Appetite) -> None:
         self._parts: Final = parts
         self._permits: Final = permits
         self._office: Final = office
+        self._appetite: Final = appetite
         self._attempts: Final = Attempts(permits, parts.clock, parts.server_limit)
         self._group: TaskGroup | None = None
         self._workers = 0
@@ -149,6 +151,7 @@ class Crew:
             self._hand_out(self._group, self._parts.clock.now())
         except StateError as error:
             self._office.broke(error)
+        self._appetite.look()
         self._set_alarm(self._parts.scheduler.next_ready_at())
 
     def _hand_out(self, group: TaskGroup, now: float) -> None:

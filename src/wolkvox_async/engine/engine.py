@@ -39,6 +39,7 @@ from .admission import Later
 from .crew import Crew, CrewParts
 from .deliveries import Deliveries
 from .endings import EndingParts, Endings
+from .feeding import Appetite
 from .lifetime import outlast
 from .passes import PassParts, Records
 from .permits import Permits
@@ -98,7 +99,8 @@ class Engine:
                 broke=self._break,
             )
         )
-        self._crew: Final = Crew(crew, self._permits, self._endings)
+        self._appetite: Final = Appetite(crew.scheduler, parts.limits.max_in_flight)
+        self._crew: Final = Crew(crew, self._permits, self._endings, self._appetite)
         self._life: asyncio.Task[None] | None = None
         self._failure: StateError | None = None
         self._left = False
@@ -154,13 +156,16 @@ class Engine:
         chosen = self._roster.choose(only or (), apis or (), dates)
         named = RunName(run) if isinstance(run, str) else run or RunName()
 
-        def planned(opened: OpenRun) -> Iterator[Call]:
+        def counts(opened: OpenRun) -> Iterator[int]:
             self._check_open()
+            return self._roster.counts(chosen, now=opened.at, dates=dates)
+
+        def plan(opened: OpenRun) -> Iterator[Call]:
             return self._roster.plan(chosen, run=opened.id, now=opened.at, dates=dates)
 
         order = RunOrder(self._new_id(), self._clock.utc(), named.name, named.resume, self._parts.tenants, named.output)
         lane = Lane(Budget(2 * self._parts.limits.max_in_flight))
-        return Records(PassParts(order, lane, self._clock, self._parts.version, planned), self)
+        return Records(PassParts(order, lane, self._clock, self._parts.version, counts, plan), self)
 
     async def call(self, operation: str, api: str, *, dates: DateRange | MonthWord | None = None) -> CallResult:
         """Make one call in its token's turn and return how it ended; safe from any number of tasks.
@@ -199,7 +204,9 @@ class Engine:
         self._endings.stopped = True
         for records in self._endings.passes.values():
             records.stop()
+            records.lane.closed = True
         self._endings.unsent(self._scheduler.drain(now=self._clock.now()))
+        self._appetite.look()
 
     def abandon(self) -> None:
         """Give up what is in flight as well; those calls end as failed (`stopping`)."""
@@ -232,9 +239,11 @@ class Engine:
                 failure, until = refused
                 self._endings.unsent(self._scheduler.close(token, failure, now=now, until=until))
 
-    def begin(self, records: Records, calls: list[Call]) -> None:
-        """Queue a pass's calls."""
+    async def queue(self, records: Records, calls: list[Call]) -> None:
+        """Queue a pass's calls, once the state has read what is known of their tokens."""
         self._endings.passes[records.lane] = records
+        if not records.lane.closed:
+            await self.look(calls)
         if self._endings.stopped:
             records.stop()
             records.lane.closed = True
@@ -244,6 +253,10 @@ class Engine:
         for wanted in current:
             self._add(wanted, records.lane, now=now)
         self._crew.dispatch()
+
+    async def appetite(self, records: Records) -> None:
+        """Wait until more calls of a pass are of use."""
+        await self._appetite.wait(records.lane)
 
     def room(self, lane: Lane, units: int) -> None:
         """Take back room that delivered batches took up."""

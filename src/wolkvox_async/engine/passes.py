@@ -17,23 +17,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, Literal, Protocol, Self
 
 from wolkvox_async.errors import OutputClosedError, UsageError
 from wolkvox_async.lines import line
-from wolkvox_async.marks import Mark, mark_of, tail
+from wolkvox_async.marks import Mark, mark_of
 from wolkvox_async.model import Call, Skipped
 from wolkvox_async.ports import Clock, OpenRun, RunOrder, Sink
 from wolkvox_async.records import Counters, Record, RunRecord, Settlement, call_records, run_ended, run_started
 from wolkvox_async.scheduling.queues import Lane
 
+from .feeding import Feed
 from .reading import Reading, pieces
 
 UNIT: Final = 65_536  # bytes of answer that take up one more unit of a lane's room
-_PLANNED_AT_ONCE: Final = 500
+_COUNTED_AT_ONCE: Final = 5_000  # operations
 _IN_THE_PIPE: Final = 1.0  # seconds: what was written to a reader that went away within them did not arrive
 
 
@@ -53,11 +54,11 @@ class Yard(Protocol):
     async def open(self, order: RunOrder) -> OpenRun:
         """Begin or take up the pass's run."""
 
-    async def look(self, calls: Collection[Call]) -> None:
-        """Read what is known of the calls' tokens."""
+    async def queue(self, records: Records, calls: list[Call]) -> None:
+        """Read what is known of the tokens of `calls`, and queue these on the pass's lane."""
 
-    def begin(self, records: Records, calls: list[Call]) -> None:
-        """Queue `calls` on the pass's lane."""
+    async def appetite(self, records: Records) -> None:
+        """Wait until more calls of the pass are of use."""
 
     def room(self, lane: Lane, units: int) -> None:
         """Give `units` of room back to `lane`."""
@@ -77,12 +78,13 @@ class Yard(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PassParts:
-    """What a pass is made of; `plan` is called once, when the pass is entered."""
+    """What a pass is made of; `counts` (of calls, by operation) and `plan` are called when it is entered."""
 
     order: RunOrder
     lane: Lane
     clock: Clock
     version: str
+    counts: Callable[[OpenRun], Iterator[int]]
     plan: Callable[[OpenRun], Iterator[Call]]
 
 
@@ -96,13 +98,12 @@ class Records:
     def __init__(self, parts: PassParts, yard: Yard) -> None:
         self.lane: Final = parts.lane
         self.counters = Counters()  # of the whole run
-        self.planned = 0  # calls of this pass: those settled in the run before are not among them
         self.opened: OpenRun | None = None
         self.stopped = False
         self._parts: Final = parts
         self._yard: Final = yard
         self._total = 0  # calls of the whole run
-        self._begun = 0
+        self._feed: Feed | None = None
         self._settled = 0
         self._buffer: list[Settlement] = []
         self._units = 0  # of room that the buffer takes up
@@ -135,7 +136,16 @@ class Records:
         if error is None:
             self._acknowledge()
         self._leave()
+        if self._feed is not None:
+            await self._feed.ended()
         await self._yard.close(self)
+
+    @property
+    def planned(self) -> int:
+        """How many calls the pass has, as far as is known: those settled in the run before are not among them."""
+        if self._feed is None:
+            return self._total
+        return self._feed.begun if self._feed.is_over else self._total - self._feed.spared
 
     @property
     def run(self) -> str:
@@ -145,25 +155,20 @@ class Records:
     async def _begin(self) -> None:
         self.opened = opened = await self._yard.open(self._parts.order)
         self.counters = replace(opened.counters)
-        calls: list[Call] = []
-        for call in self._parts.plan(opened):
-            self._total += 1
-            if tail(call.id) not in opened.settled:
-                calls.append(call)
-            if self._total % _PLANNED_AT_ONCE == 0:
+        for number, calls in enumerate(self._parts.counts(opened), 1):
+            self._total += calls
+            if number % _COUNTED_AT_ONCE == 0:
                 await asyncio.sleep(0)
-        await self._yard.look(calls)
         self._started_at = self._parts.clock.now()
-        self.planned = len(calls)
-        for start in range(0, len(calls), _PLANNED_AT_ONCE):
-            beginning = calls[start : start + _PLANNED_AT_ONCE]
-            self._begun += len(beginning)
-            self._yard.begin(self, beginning)
-            await asyncio.sleep(0)
+        self._feed = Feed(self._parts.plan(opened), opened.settled, lambda calls: self._yard.queue(self, calls))
+        await self._feed.feed()
+        await asyncio.sleep(0)  # what was started just now is under way, whatever the reader does first
+        self._feed.go_on(lambda: self._yard.appetite(self), self.break_down)
 
     def _leave(self) -> None:
         self._left = True
-        self.planned = self._begun
+        if self._feed is not None:
+            self._feed.stop()
         self._yard.end(self)
         self._take()
         self._wake()
@@ -203,7 +208,7 @@ class Records:
     @property
     def finished(self) -> bool:
         """Whether every planned call has ended."""
-        return self._settled == self.planned
+        return self._feed is not None and self._feed.is_over and self._settled == self._feed.begun
 
     # --- out ------------------------------------------------------------------------------
 

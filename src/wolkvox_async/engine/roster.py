@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from wolkvox_async.catalog import Catalog, Dates
 from wolkvox_async.errors import SelectionError, UsageError
 from wolkvox_async.model import Call, Operation
-from wolkvox_async.planning import DateRange, MonthWord, Subscription, Wanted, call, plan, windows
+from wolkvox_async.planning import DateRange, MonthWord, Subscription, Wanted, call, counts, plan, windows
 from wolkvox_async.selection import restrict, select, subscribed
 from wolkvox_async.windows import timezone
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +59,13 @@ class Roster:
             raise SelectionError("dates were given, but none of the endpoints takes dates")
         return Choice(chosen, kept)
 
+    def counts(self, chosen: Choice, *, now: datetime, dates: DateRange | None) -> Iterator[int]:
+        """Yield how many calls a pass has for each operation; raises `SelectionError` as `plan` does."""
+        return _selected(counts(chosen, now=now, dates=dates))
+
     def plan(self, chosen: Choice, *, run: str, now: datetime, dates: DateRange | None) -> Iterator[Call]:
         """Yield the calls of a pass; raises `SelectionError` for dates that are wrong at `now` (aware)."""
-        try:
-            yield from plan(chosen, run=run, now=now, dates=dates, interval=self._interval)
-        except ValueError as error:
-            mistake = str(error)
-        else:
-            return
-        raise SelectionError(mistake)
+        return _selected(plan(chosen, run=run, now=now, dates=dates, interval=self._interval))
 
     def call(self, path: str, api: str, dates: DateRange | MonthWord | None, *, run: str, now: datetime) -> Call:
         """Return one call, made whenever it is asked for.
@@ -96,6 +96,16 @@ class Roster:
         """Return the call with the token that its operation has now: it may have been planned with an older one."""
         operation = self._renewed.get(wanted.operation.path) if self._renewed else None
         return wanted if operation is None else replace(wanted, operation=operation)
+
+
+def _selected(planned: Iterator[T]) -> Iterator[T]:
+    try:
+        yield from planned
+    except ValueError as error:
+        mistake = str(error)
+    else:
+        return
+    raise SelectionError(mistake)
 
 
 def _takes_dates(wanted: Iterable[Wanted]) -> bool:

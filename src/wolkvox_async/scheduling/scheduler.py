@@ -215,6 +215,11 @@ class Scheduler:
         """Tell whether a call of `token` was ever queued."""
         return token in self._places.queues
 
+    @property
+    def ready(self) -> int:
+        """How many tokens could start if there were slots."""
+        return self._places.census[State.READY]
+
     def next_ready_at(self) -> float | None:
         """Return when a waiting token, a probe or the end of somebody's patience comes due; None when nothing does."""
         return self._places.next_due()

@@ -132,4 +132,10 @@ def planned(
     question: str = "interactions", *, token: Token = SECRET, operation: str = "bogota", server: str = "0010"
 ) -> Call:
     """Return a call that is about to ask `question` of `token`."""
-    return Call("call", Operation("acme", operation, server, token), question, "", (("api", question),))
+    return Call(
+        f"{token.id} {operation} {question}",
+        Operation("acme", operation, server, token),
+        question,
+        "",
+        (("api", question),),
+    )

@@ -26,7 +26,8 @@ from wolkvox_async.marks import Mark
 from wolkvox_async.model import Call
 from wolkvox_async.ports import Claim, OpenRun, Place, Refusal, RunOrder
 
-from .clocks import Clocks, machine_clocks
+from .clocks import Clocks, Moment, machine_clocks
+from .expected import Expected
 from .keeper import Keeper
 from .knowledge import Memory
 from .leases import Lease, LocalLeases
@@ -60,6 +61,7 @@ class SqliteState:
         monotonic = opened.era.clocks.monotonic
         self._leases: Final = LocalLeases(opened.token_locks, opened.slots, self._memory, monotonic, self._hold_longer)
         self._parts: Final = SettlingParts(opened.slots, self._runs, opened.era, self._leases)
+        self._expected: Final = Expected(self._write_expected)
         self._refusing: Final[Counter[int]] = Counter()  # slots whose refusal is not in the database yet
         self._down: frozenset[str] = frozenset()
         self.notices: Final = opened.notices
@@ -208,21 +210,27 @@ class SqliteState:
 
     def expect(self, run: str, calls: Sequence[Call]) -> None:
         """Note that `run` is about to make `calls`; those of tokens never looked at are passed over."""
-        self._keeper.write(Expecting(run, calls, self._memory.slots.get, self._era.clocks.wall()))
+        self._expected.add(run, calls)
+
+    def _write_expected(self, run: str, calls: Sequence[Call]) -> None:
+        for some in portions(calls, _AT_ONCE):
+            self._keeper.write(Expecting(run, some, self._memory.slots.get, self._era.clocks.wall()))
 
     def settle(
         self, run: str, marks: Sequence[Mark], position: int | None, done: Callable[[StateError | None], None]
     ) -> None:
         """Note that `marks` were delivered; `done` is called, in the event loop, when that is committed or failed."""
-        entries = [self._entry(mark) for mark in marks]
+        self._expected.drop(run, marks)
+        moment = self._era.moment(0.0)
+        entries = [self._entry(mark, moment) for mark in marks]
         self._keeper.write(Settling(run, entries, position, done, self._parts))
 
-    def _entry(self, mark: Mark) -> Entry:
+    def _entry(self, mark: Mark, now: Moment) -> Entry:
         slot = self._memory.slots.get(mark.token)
         asked = None
         if mark.done:
-            clocks, ago = self._era.clocks, self._era.clocks.wall() - mark.sent
-            asked = clocks.boottime() - ago if ago > 0 else clocks.boottime()
+            ago = now.wall - mark.sent
+            asked = now.elapsed - ago if ago > 0 else now.elapsed
             if slot is not None:
                 asked = self._memory.ask(slot, mark.question, asked)
         return Entry(mark, slot, asked, self._leases.await_commit(mark.token))
@@ -244,6 +252,7 @@ class SqliteState:
     async def close_run(self, run: str, *, complete: bool) -> None:
         """Let go of the run, when everything settled is committed; raises `StateError`."""
         number = self._runs.number(run)
+        self._expected.write_down()
         await self._keeper.ask(lambda db: self._runs.close(db, run, complete=complete))
         if number is not None:
             self._runs.let_go([number])
@@ -290,9 +299,11 @@ class SqliteState:
 
     async def flush(self) -> None:
         """Return when everything told so far is committed; raises `StateError`."""
+        self._expected.write_down()
         await self._keeper.ask(lambda _: None)
 
     async def close(self) -> None:
         """Commit what was told and give everything back; see the port. Closing twice does nothing more."""
+        self._expected.write_down()
         self._leases.drop()
         await self._keeper.stop()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Final
+from typing import Final, TypeVar
 
 from .slots import Slots
+
+T = TypeVar("T")
 
 AT_ONCE: Final = 500
 """How many are looked up by one statement."""
@@ -66,8 +68,8 @@ def make_slots(db: sqlite3.Connection, slots: Slots, tokens: Sequence[int]) -> d
     return found
 
 
-def portions(tokens: Sequence[str], size: int) -> Iterator[list[str]]:
-    """Yield `tokens` in lists of `size`."""
-    rest = iter(tokens)
+def portions(things: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield `things` in lists of `size`."""
+    rest = iter(things)
     while some := list(islice(rest, size)):
         yield some

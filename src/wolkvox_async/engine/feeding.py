@@ -1,0 +1,102 @@
+"""From a plan to the scheduler: no more calls at a time than it has use for.
+
+A pass may be of a million calls. What is not queued yet is a place in its plan and costs
+nothing, so calls are planned in portions, and the next one when the scheduler has few
+tokens left that could start at once. Tokens that wait for something else (their time, a
+server that is down or has all its slots in use) do not count: behind them there may be
+others that could go.
+
+Whatever is planned ends: a pass that is stopped goes through the rest of its plan, so
+that each of its calls is said to be skipped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import islice
+from typing import Final
+
+from wolkvox_async.marks import tail
+from wolkvox_async.model import Call
+from wolkvox_async.scheduling.queues import Lane
+from wolkvox_async.scheduling.scheduler import Scheduler
+
+from .lifetime import outlast
+
+PORTION: Final = 500  # calls that are planned before others have a turn
+
+
+class Appetite:
+    """Waits until the scheduler has use for more; `enough` ready tokens are enough."""
+
+    def __init__(self, scheduler: Scheduler, enough: int) -> None:
+        self._scheduler: Final = scheduler
+        self._enough: Final = enough
+        self._waiting: Final[dict[Lane, asyncio.Future[None]]] = {}
+
+    async def wait(self, lane: Lane) -> None:
+        """Wait until a portion of `lane` is of use, or is to be gone through because the lane is closed."""
+        while not self._wants(lane):
+            waiting = self._waiting[lane] = asyncio.get_running_loop().create_future()
+            try:
+                await waiting
+            finally:
+                del self._waiting[lane]
+
+    def look(self) -> None:
+        """Wake whoever waits, if it is time; to be called when everything that can start was started."""
+        for lane, waiting in self._waiting.items():
+            if not waiting.done() and self._wants(lane):
+                waiting.set_result(None)
+
+    def _wants(self, lane: Lane) -> bool:
+        return lane.closed or (self._scheduler.ready < self._enough and lane.budget.free)
+
+
+class Feed:
+    """A pass's calls; `queue` looks their tokens up and queues them."""
+
+    def __init__(self, calls: Iterator[Call], settled: frozenset[str], queue: Callable[[list[Call]], Awaitable[None]]):
+        self._calls: Final = calls
+        self._settled: Final = settled
+        self._queue: Final = queue
+        self._task: asyncio.Task[None] | None = None
+        self.begun = 0  # calls that were queued
+        self.spared = 0  # calls that the run has settled before
+        self.is_over = False
+
+    async def feed(self) -> None:
+        """Queue the next portion."""
+        portion = list(islice(self._calls, PORTION))
+        self.is_over = len(portion) < PORTION
+        wanted = [call for call in portion if tail(call.id) not in self._settled] if self._settled else portion
+        self.spared += len(portion) - len(wanted)
+        self.begun += len(wanted)
+        if wanted:
+            await self._queue(wanted)
+
+    def go_on(self, wait: Callable[[], Awaitable[None]], broke: Callable[[Exception], None]) -> None:
+        """Queue the rest, in the background; `wait` says when, and `broke` is told what went wrong."""
+        if not self.is_over:
+            self._task = asyncio.create_task(self._rest(wait, broke), name="wolkvox_async feed")
+
+    async def _rest(self, wait: Callable[[], Awaitable[None]], broke: Callable[[Exception], None]) -> None:
+        try:
+            while not self.is_over:
+                await wait()
+                await self.feed()
+                await asyncio.sleep(0)
+        except Exception as error:  # noqa: BLE001 - whoever reads the pass gets it
+            broke(error)
+
+    def stop(self) -> None:
+        """Queue nothing more."""
+        self.is_over = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def ended(self) -> None:
+        """Return when nothing goes on in the background any more."""
+        if self._task is not None:
+            await outlast(self._task)
