@@ -47,7 +47,7 @@ class Token:
     Two tokens are equal when their texts are; `id` is what may be printed.
     """
 
-    __slots__ = ("_text", "id")
+    __slots__ = ("_hash", "_text", "id")
 
     def __init__(self, text: str) -> None:
         """Wrap `text`: 8 to 512 visible ASCII characters.
@@ -60,6 +60,7 @@ class Token:
             raise ValueError("a token has visible ASCII characters only: no spaces, no control characters")
         self._text: Final = text
         self.id: Final = "tk_" + hashlib.sha256(text.encode()).hexdigest()[:12]
+        self._hash: Final = hash(self.id)
 
     def reveal(self) -> str:
         """Return the text, for the request header and for nothing else."""
@@ -67,6 +68,10 @@ class Token:
 
     def redact(self, data: bytes) -> bytes:
         """Return `data` with the token's id wherever an answer repeats its text, as JSON escapes it too."""
+        # Escapes apart, a token of letters and digits is only ever spelled one way.
+        if b"\\" not in data or (self._text.isalnum() and not _ESCAPED_ASCII.search(data)):
+            text = self._text.encode("ascii")
+            return data.replace(text, self.id.encode("ascii")) if text in data else data
         if _ESCAPED_ASCII.search(data):
             plain = _ESCAPE.sub(_unescaped, data)
             redacted = self._redact(plain)
@@ -83,7 +88,7 @@ class Token:
         return isinstance(other, Token) and other._text == self._text
 
     def __hash__(self) -> int:
-        return hash(self.id)
+        return self._hash
 
     def __repr__(self) -> str:
         return f"Token({self.id})"
@@ -140,7 +145,7 @@ class Call:
     @property
     def question(self) -> str:
         """What is asked of the token: endpoint, window and parameters, as one text."""
-        return question(self.api, self.query[1:])
+        return self.api if len(self.query) == 1 else question(self.api, self.query[1:])
 
 
 def question(api: str, asked: Params) -> str:

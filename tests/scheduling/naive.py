@@ -20,6 +20,7 @@ from . import samples
 CLOSING: Final = {ErrorKind.UNAUTHORIZED, ErrorKind.FORBIDDEN, ErrorKind.QUOTA}
 NEVER_HOLD: Final = {ErrorKind.UNKNOWN_API, ErrorKind.BAD_REQUEST, ErrorKind.TOO_LARGE, ErrorKind.MALFORMED}
 WAITS: Final = {ErrorKind.TOKEN_BUSY, ErrorKind.MAINTENANCE}
+OVERDRAFT: Final = 2  # a turn goes on while its lane has less than so many times its room in use
 SILENT: Final = {ErrorKind.TIMEOUT, ErrorKind.DISCONNECTED, ErrorKind.PROTOCOL, ErrorKind.STOPPING}
 
 
@@ -144,8 +145,12 @@ class Line:
 class NaiveScheduler:
     """What the real one must be indistinguishable from."""
 
-    def __init__(self, limits: Limits, retry: RetryPolicy, servers: ServerPolicy, *, holds: bool) -> None:
+    def __init__(
+        self, limits: Limits, retry: RetryPolicy, servers: ServerPolicy, hosts: Iterable[str], *, holds: bool
+    ) -> None:
         self.limits: Final = limits
+        self.most = limits.max_in_flight
+        self.per_server = dict.fromkeys(hosts, limits.per_server)
         self.retry: Final = retry
         self.policy: Final = servers
         self.holds: Final = holds
@@ -162,7 +167,7 @@ class NaiveScheduler:
     # --- the questions that the real one is asked -----------------------------------
 
     def add(self, call: Call, lane: str, now: float, attempts: int, due: float | None) -> End | None:
-        line = self.lines.setdefault(call.operation.token, Line(call.operation.token))
+        line = self.lines.get(call.operation.token) or Line(call.operation.token)
         if lane in self.closed:
             return End(call.id, lane, ErrorKind.STOPPING, attempts)
         if line.refusal is not None and now < line.open_at:
@@ -170,6 +175,7 @@ class NaiveScheduler:
         line.refusal = None
         if (call.operation.token, lane) in self.held:
             return End(call.id, lane, ErrorKind.HELD, attempts)
+        self.lines[line.token] = line
         self.calls[call.id] = call
         line.items.append(Item(call, lane, now, now if due is None else due, attempts, attempts))
         if len(line.items) == 1:
@@ -179,7 +185,7 @@ class NaiveScheduler:
     def take(self, now: float) -> Leave | None:
         self._look(now)
         able = self.may_start(now)
-        if not able or self.states()["IN_FLIGHT"] >= self.limits.max_in_flight:
+        if not able or self.states()["IN_FLIGHT"] >= self.most:
             return None
         line = min(able, key=lambda line: (line.ready_since, line.place))
         host = self.hosts[line.server]
@@ -291,26 +297,24 @@ class NaiveScheduler:
 
     def may_start(self, now: float) -> list[Line]:
         """Return the tokens that are due and find room at their server and in their lane."""
-        used = Counter(line.server for line in self.lines.values() if line.turn is not None)
         return [
             line
             for line in self.lines.values()
             if line.state == "READY"
-            and used[line.server] < self.limits.per_server
+            and self.server_has_slot(line.server)
             and self._serves(line, now)
             and self.lane_has_room(line.items[0].lane)
         ]
 
     def cut_off(self) -> list[Line]:
         """Return the tokens that are due, have room in their lane, and cannot reach their server or retry there."""
-        used = Counter(line.server for line in self.lines.values() if line.turn is not None)
         return [
             line
             for line in self.lines.values()
             if line.state == "READY"
             and self.lane_has_room(line.items[0].lane)
             and not self._serves(line, self.looked_at)
-            and (self.hosts[line.server].opened is not None or used[line.server] < self.limits.per_server)
+            and (self.hosts[line.server].opened is not None or self.server_has_slot(line.server))
         ]
 
     def _serves(self, line: Line, now: float) -> bool:
@@ -330,9 +334,13 @@ class NaiveScheduler:
         line.place, line.looked_at = self.places, now
         line.ready_since = line.due if line.due > now else since
 
-    def lane_has_room(self, lane: str) -> bool:
+    def lane_has_room(self, lane: str, times: int = 1) -> bool:
         flying = sum(line.turn is not None and line.items[0].lane == lane for line in self.lines.values())
-        return flying + self.undelivered[lane] < self.rooms[lane]
+        return flying + self.undelivered[lane] < times * self.rooms[lane]
+
+    def server_has_slot(self, server: str) -> bool:
+        used = sum(line.turn is not None and line.server == server for line in self.lines.values())
+        return used < self.per_server[server]
 
     def _look(self, now: float) -> None:
         self.looked_at = now
@@ -363,7 +371,8 @@ class NaiveScheduler:
             host = self.hosts[server]
             in_time = attempts < self.limits.turn_calls and now - began < self.limits.turn_seconds
             served = host.prober == line.token or (host.opened is None and self._serves(line, now))
-            if in_time and served and self.lane_has_room(line.items[0].lane):
+            slots = self.states()["IN_FLIGHT"] < self.most and self.server_has_slot(server)
+            if in_time and served and slots and self.lane_has_room(line.items[0].lane, OVERDRAFT):
                 return self._launch(line, began, attempts)
         self._stop_turn(line, now, server)
         return None

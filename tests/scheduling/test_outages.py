@@ -8,9 +8,10 @@ import pytest
 
 from wolkvox_async.model import AttemptOutcome, Call, ErrorKind, Failed, Operation, Outcome, Token
 from wolkvox_async.scheduling.decisions import Attempt, Ended, Requeued, Settled
-from wolkvox_async.scheduling.queues import State
+from wolkvox_async.scheduling.queues import SerialQueue, State
 from wolkvox_async.scheduling.retry import RetryPolicy, ServerPolicy
 from wolkvox_async.scheduling.scheduler import Scheduler
+from wolkvox_async.scheduling.servers import Server
 
 from .desk import Desk
 from .samples import EMPTY, OK, UNREACHABLE, call, failed, lane
@@ -324,6 +325,20 @@ def test_who_was_woken_to_be_the_probe_does_not_end_while_it_waits_for_a_slot() 
     assert sorted(desk.expire()) == ["A0", "C0"]
     desk.end("Z0")
     assert desk.start() == ["B0"]
+
+
+def test_those_who_come_to_wait_for_a_server_again_and_again_do_not_pile_up_there() -> None:
+    server = Server("0001", 1, ServerPolicy(), patience=300)
+    server.circuit.opened_at = 0.0
+    queues = [SerialQueue(call("A0"), lane(), added=0.0) for _ in range(1_000)]
+    for stamp, queue in enumerate(queues):
+        queue.stamp = stamp
+        server.parked.push(queue)
+        server.park_while_down(queue)
+        if queue is not queues[-1]:
+            server.parked.leave(queue)
+    assert len(server._waits) < 200
+    assert server.out_of_patience_first() is queues[-1]
 
 
 def test_nothing_is_due_at_a_server_that_is_down_when_nobody_has_a_call_for_it() -> None:

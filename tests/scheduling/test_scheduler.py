@@ -130,14 +130,24 @@ def test_a_turn_ends_before_a_call_to_another_server() -> None:
     assert desk.start() == ["A1"]
 
 
-def test_a_turn_ends_when_the_lane_has_no_room_for_the_next_call() -> None:
+def test_a_turn_goes_on_when_what_was_read_of_its_lane_is_a_little_late_but_no_turn_starts() -> None:
     desk, narrow = Desk(), lane(1)
-    desk.add("A0", "A1", lane=narrow)
+    desk.add("A0", "A1", "A2", "B0", lane=narrow)
     desk.start()
-    assert desk.end("A0", deliver=False).following is None
+    assert desk.end("A0", deliver=False).following is not None
+    assert desk.start() == []
+
+
+def test_a_turn_ends_when_twice_the_room_of_its_lane_is_in_use() -> None:
+    desk, narrow = Desk(), lane(1)
+    desk.add("A0", "A1", "A2", lane=narrow)
+    desk.start()
+    desk.end("A0", deliver=False)
+    assert desk.end("A1", deliver=False).following is None
+    desk.scheduler.release(narrow)
     assert desk.start() == []
     desk.scheduler.release(narrow)
-    assert desk.start() == ["A1"]
+    assert desk.start() == ["A2"]
 
 
 def test_a_retry_without_a_pause_goes_on_in_the_same_turn() -> None:
@@ -620,6 +630,30 @@ def test_a_snapshot_counts_tokens_calls_and_servers() -> None:
     assert (seen.queued, seen.in_flight) == (4, 1)
     assert seen.waiting_after == {ErrorKind.CONNECT: 1}
     assert seen.servers == {"0001": 1, "0002": 0}
+
+
+def test_of_a_token_without_calls_nothing_is_kept_but_that_it_was_here() -> None:
+    desk = Desk()
+    desk.add("A0", "A1", "B0")
+    desk.start()
+    desk.end("B0", failed(ErrorKind.TIMEOUT))
+    desk.run()
+    known = [desk.scheduler.knows(call(name).operation.token) for name in ("A0", "B0", "C0")]
+    assert known == [True, True, False]
+    assert list(desk.scheduler._places.tokens.values()) == [None, None]
+    assert desk.scheduler.snapshot().tokens[State.IDLE] == 2
+
+
+def test_a_token_that_is_closed_is_known_and_forgotten_as_soon_as_it_is_open() -> None:
+    desk = Desk()
+    token = call("A0").operation.token
+    desk.scheduler.close(token, failed(ErrorKind.QUOTA), now=0, until=5)
+    assert desk.scheduler.knows(token)
+    assert [ended.call.id for ended in desk.add("A0")] == ["A0"]
+    desk.now = 5
+    desk.add("A1")
+    assert desk.run() == ["A1"]
+    assert list(desk.scheduler._places.tokens.values()) == [None]
 
 
 # --- programming mistakes ---------------------------------------------------------------

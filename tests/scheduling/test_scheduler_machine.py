@@ -22,7 +22,6 @@ from wolkvox_async.scheduling.decisions import AfterFailure, Attempt, Ended, Lim
 from wolkvox_async.scheduling.queues import Lane, State
 from wolkvox_async.scheduling.retry import RetryPolicy, ServerPolicy
 from wolkvox_async.scheduling.scheduler import Scheduler
-from wolkvox_async.scheduling.servers import Server
 from wolkvox_async.scheduling.skipping import CLOSING
 
 from . import samples
@@ -129,13 +128,10 @@ class Party:
 
     def impatient(self) -> set[Token]:
         """Return the tokens that wait for a server that is down, or for a retry."""
-        return {
-            token
-            for token, queue in self.scheduler._places.queues.items()
-            if queue.state is State.PARKED
-            and isinstance(server := queue.parked_at, Server)
-            and (server.is_down or queue in list(server.short))
-        }
+        servers = self.scheduler._places.servers.values()
+        waiting = [queue for server in servers for queue in server.short]
+        waiting += [queue for server in servers if server.is_down for queue in server.parked]
+        return {queue.token for queue in waiting}
 
     def drain(self, lane: str | None, now: float) -> dict[str, End]:
         ends = self.scheduler.drain(None if lane is None else self.lanes[lane], now=now)
@@ -166,7 +162,7 @@ class Party:
 
 
 class SchedulerMachine(RuleBasedStateMachine):
-    """Adds, takes, ends, delivers, drains and withdraws, in any order, while time passes."""
+    """Adds, takes, ends, delivers, drains, withdraws and changes limits, in any order, while time passes."""
 
     @initialize(setting=every_setting, first=st.lists(st.tuples(tokens, servers, kinds_of_lane), max_size=20))
     def begin(self, setting: Setting, first: list[tuple[str, str, str]]) -> None:
@@ -177,8 +173,8 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.alone: dict[str, Call] = {}  # in lanes of their own
         self.parties = [Party(setting.scheduler()) for _ in range(2)]
         holds = setting.after_failure == "hold"
-        self.naive = NaiveScheduler(setting.limits, setting.policy, setting.servers, holds=holds)
-        self.witness = Witness(setting.limits, setting.servers)
+        self.naive = NaiveScheduler(setting.limits, setting.policy, setting.servers, SERVERS, holds=holds)
+        self.witness = Witness(setting.limits, setting.servers, SERVERS)
         self.lanes = {kind: self._open(kind, room) for kind, room in ROOMS.items()}
         for token, server, kind in first:
             self._add(token, server, self.lanes[kind])
@@ -219,7 +215,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         """`None` means: there is no slot, or every token that is due lacks room at its server or lane."""
         while self._take() is not None:
             pass
-        if len(self.witness.flying) < self.limits.max_in_flight:
+        if len(self.witness.flying) < self.naive.most:
             assert not self.naive.may_start(self.now)
             impatient = self._ask(lambda party: party.impatient())
             assert all(line.token in impatient for line in self.naive.cut_off()), "patience runs"
@@ -303,6 +299,20 @@ class SchedulerMachine(RuleBasedStateMachine):
     def release_all(self) -> None:
         for lane, units in (+self.naive.undelivered).items():
             self._release(lane, units)
+        self._dispatch()
+
+    @rule(limit=st.sampled_from([1, 2, 3, 8]))
+    def resize(self, limit: int) -> None:
+        for party in self.parties:
+            party.scheduler.resize(limit)
+        self.naive.most = self.witness.most = limit
+        self._dispatch()
+
+    @rule(server=servers, limit=st.sampled_from([1, 1, 2, 8]))
+    def resize_server(self, server: str, limit: int) -> None:
+        for party in self.parties:
+            party.scheduler.resize_server(server, limit)
+        self.naive.per_server[server] = self.witness.per_server[server] = limit
         self._dispatch()
 
     @rule(seconds=pauses)

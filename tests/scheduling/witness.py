@@ -11,7 +11,7 @@ from wolkvox_async.model import AttemptOutcome, Call, Failed, Token
 from wolkvox_async.scheduling.decisions import Limits
 from wolkvox_async.scheduling.retry import ServerPolicy
 
-from .naive import WAITS, Again, Answer, Leave, verdict_on
+from .naive import OVERDRAFT, WAITS, Again, Answer, Leave, verdict_on
 
 
 @dataclass
@@ -30,8 +30,10 @@ class Sighting:
 class Witness:
     """Asserts the promises at each thing that it is told."""
 
-    def __init__(self, limits: Limits, servers: ServerPolicy) -> None:
+    def __init__(self, limits: Limits, servers: ServerPolicy, hosts: Iterable[str]) -> None:
         self.limits: Final = limits
+        self.most = limits.max_in_flight
+        self.per_server = dict.fromkeys(hosts, limits.per_server)
         self.policy: Final = servers
         self.rooms: Final[dict[str, int]] = {}  # by lane
         self.flying: Final[dict[Token, str]] = {}
@@ -57,8 +59,6 @@ class Witness:
         operation = self._calls[leave.call].operation
         self._turns[operation.token] = (now, 0, operation.server)
         self.sent(leave, now)
-        assert len(self.flying) <= self.limits.max_in_flight
-        assert self.servers()[operation.server] <= self.limits.per_server
 
     def sent(self, leave: Leave, now: float) -> None:
         """Note an attempt, the first of a turn or one that follows."""
@@ -71,9 +71,13 @@ class Witness:
         self._attempts[leave.call] += 1
         assert leave.number == self._attempts[leave.call], "attempts are numbered"
         self.flying[token] = leave.call
+        assert len(self.flying) <= self.most, "limits hold, also those that changed meanwhile"
+        server = self._calls[leave.call].operation.server
+        assert self.servers()[server] <= self.per_server[server]
         self._used[leave.lane] += 1
-        assert self._used[leave.lane] <= self.rooms[leave.lane], "a lane is not overfilled"
-        self._turn_goes_on(token, self._calls[leave.call].operation.server, now)
+        times = OVERDRAFT if self._turns[token][1] else 1
+        assert self._used[leave.lane] <= times * self.rooms[leave.lane], "a lane is not overfilled"
+        self._turn_goes_on(token, server, now)
         self._server_is_spared(leave.call, token, now)
 
     def told(self, token: Token, outcome: AttemptOutcome, now: float) -> None:

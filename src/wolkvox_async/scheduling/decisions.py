@@ -1,16 +1,33 @@
-"""What goes into the scheduler and what comes out of it."""
+"""What goes into the scheduler and what comes out of it.
+
+Two or three values come out for every call. So those are not frozen at run time, where
+that makes each three times as dear (1.0 us for 0.3): the type checker holds them frozen.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar, dataclass_transform
 
 from wolkvox_async.model import Call, ErrorKind, Failed, Outcome
 
 from .queues import Lane, State
 
+T = TypeVar("T")
 AfterFailure: TypeAlias = Literal["hold", "continue"]
+
+
+@dataclass_transform(eq_default=True, frozen_default=True)
+def _value(kind: type[T]) -> type[T]:
+    """Make a slotted dataclass that is frozen to the type checker."""
+    return dataclass(slots=True)(kind)
+
+
+@dataclass_transform(eq_default=False, frozen_default=True)
+def _leave(kind: type[T]) -> type[T]:
+    """Make one that is equal to nothing but itself."""
+    return dataclass(slots=True, eq=False)(kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +41,16 @@ class Limits:
     token_gap: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@_leave
 class Attempt:
-    """Leave to make one request: the call, and which attempt of it this is (from 1)."""
+    """Leave to make one request, once: the call, and which attempt of it this is (from 1)."""
 
     call: Call
     lane: Lane
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@_value
 class Ended:
     """How one call ended, after how many attempts."""
 
@@ -43,7 +60,7 @@ class Ended:
     attempts: int
 
 
-@dataclass(frozen=True, slots=True)
+@_value
 class Settled:
     """The attempt's call ended, and with it those in `skipped`; `following` is next in the turn.
 
@@ -56,7 +73,7 @@ class Settled:
     following: Attempt | None
 
 
-@dataclass(frozen=True, slots=True)
+@_value
 class Requeued:
     """The call keeps its place and is due again at `ready_at`; `following` is next in the turn."""
 

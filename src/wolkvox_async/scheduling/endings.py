@@ -10,7 +10,7 @@ from wolkvox_async.model import Failed, Skipped
 
 from .decisions import Ended
 from .places import Places
-from .queues import Entry, Lane, SerialQueue
+from .queues import Entry, Lane, Past, SerialQueue
 from .retry import RetryPolicy
 from .servers import Server
 from .skipping import CLOSING, NEVER_HOLD, held_by, unreachable
@@ -31,16 +31,18 @@ class Endings:
         self.queued -= len(leaving)
         return leaving
 
-    def after(self, failure: Failed, queue: SerialQueue, entry: Entry, now: float, *, holds: bool) -> tuple[Ended, ...]:
-        """End the calls that must not follow that of `entry`: all of a closed token, or a held pass's."""
-        leaving: list[Entry] = []
+    def after(self, failure: Failed, queue: SerialQueue, *, holds: bool) -> tuple[Ended, ...]:
+        """End the calls that must not follow the first one of `queue`: all of a closed token, or a held pass's."""
         if failure.error.kind in CLOSING:
-            queue.closed_by = failure
-            leaving = self.take_out(queue, None, now)
+            queue.history().closed_by = failure
+            leaving = queue.take_rest(None)
         elif holds and self._holds and failure.error.kind not in NEVER_HOLD:
-            entry.lane.held[entry.call.operation.token] = failure
-            leaving = self.take_out(queue, entry.lane, now)
-        return tuple(Ended(each.call, each.lane, held_by(failure), each.attempts) for each in leaving)
+            queue.lane.held[queue.token] = failure
+            leaving = queue.take_rest(queue.lane)
+        else:
+            return ()
+        self.queued -= len(leaving)
+        return tuple(Ended(call, lane, held_by(failure), attempts(past)) for call, lane, _, past in leaving)
 
     def out_of_patience(self, now: float) -> list[Ended]:
         """End the calls that have waited long enough for their server, or for one of its retries."""
@@ -52,28 +54,39 @@ class Endings:
                 ended += self._without_retry(queue, now)
             else:
                 ended += self._without_server(queue, server, opened_at, now)
-            self._places.place(queue, now, since=min(queue.due, now))
         return ended
 
     def _without_server(self, queue: SerialQueue, server: Server, opened_at: float, now: float) -> list[Ended]:
         def has_waited(entry: Entry) -> bool:
-            here = entry.call.operation.server == server.name
-            return here and self._policy.is_over(now - max(opened_at, entry.added))
+            call, _, added, _ = entry
+            return call.operation.server == server.name and self._policy.is_over(now - max(opened_at, added))
 
-        leaving = list(takewhile(has_waited, queue.entries))
-        del queue.entries[: len(leaving)]
+        entries = queue.entries()
+        leaving = list(takewhile(has_waited, entries))
         self.queued -= len(leaving)
+        self._places.lose_first(queue, entries[len(leaving) :], now)
         return unsent(leaving, unreachable(server.name, now - opened_at))
 
     def _without_retry(self, queue: SerialQueue, now: float) -> list[Ended]:
-        entry = queue.entries.pop(0)
-        self.queued -= 1
-        if (failure := entry.trials.failure) is None:
+        if queue.past is None or (failure := queue.past.trials.failure) is None:
             raise AssertionError("only a retry needs a retry")
-        held = self.after(failure, queue, entry, now, holds=True)
-        return [Ended(entry.call, entry.lane, failure, entry.attempts), *held]
+        ended = Ended(queue.call, queue.lane, failure, queue.past.attempts)
+        held = self.after(failure, queue, holds=True)
+        self.queued -= 1
+        self._places.lose_first(queue, queue.entries()[1:], now)
+        return [ended, *held]
 
 
 def unsent(leaving: Iterable[Entry], reason: Failed | Skipped) -> list[Ended]:
     """End calls for that `reason`; those that were tried before end with their last failure."""
-    return [Ended(entry.call, entry.lane, entry.trials.failure or reason, entry.attempts) for entry in leaving]
+    return [Ended(call, lane, last_failure(past) or reason, attempts(past)) for call, lane, _, past in leaving]
+
+
+def attempts(past: Past | None) -> int:
+    """Return how many attempts a call had."""
+    return 0 if past is None else past.attempts
+
+
+def last_failure(past: Past | None) -> Failed | None:
+    """Return what a call's last attempt ended with, if it was tried here."""
+    return None if past is None else past.trials.failure

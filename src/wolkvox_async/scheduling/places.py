@@ -1,13 +1,16 @@
 """Where every token stands, and who is woken when something comes free.
 
 A token is in exactly one state: idle, waiting for its time, ready, parked, or in flight.
-Ready tokens stand in one heap by (due time, sequence). One that comes up there and finds
+Ready tokens stand in one line by (due time, stamp). One that comes up there and finds
 its server or its lane short, its server down, or no retry left in its server's budget, is
 parked there. It costs nothing until something of that comes free; then the one that was
-ready first is woken, and stands in the heap where it stood before.
+ready first is woken, and stands in the line where it stood before.
 
 One is woken at a time, and passes it on: to the next when it starts and there is room
 for more, to somebody else when it finds that it cannot start or goes away.
+
+A token that has no calls has no queue. What is kept of it is that it was here, and its
+past while it is closed: an entry of one dictionary, about 50 bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from typing import Final
 from wolkvox_async.model import AttemptOutcome, Token
 
 from .circuits import sign
-from .queues import Budget, Entry, Lane, ReadyHeap, SerialQueue, State
+from .queues import Budget, Entry, Lane, Line, Past, SerialQueue, State, outlived
 from .retry import ServerPolicy
 from .servers import Calendar, Server, Servers
 
@@ -26,112 +29,157 @@ class Places:
     """All tokens and servers ever seen; `patience` in seconds."""
 
     def __init__(self, per_server: int, policy: ServerPolicy, patience: float) -> None:
-        self.queues: Final[dict[Token, SerialQueue]] = {}
+        self.tokens: Final[dict[Token, SerialQueue | Past | None]] = {}  # None, or a past: it has no calls
         self.servers: Final = Servers(lambda name: Server(name, per_server, policy, patience))
         self.down: Final[dict[str, Server]] = {}  # those whose circuit is open
-        self.later: Final = ReadyHeap()  # WAITING queues
-        self.census: Final = [0] * len(State)  # tokens by state
-        self._ready: Final = ReadyHeap()  # READY queues
+        self.busy = 0  # tokens that have calls
+        self.ready: Final = Line(State.READY)
+        self.later: Final = Line(State.WAITING)
         self._probes: Final = Calendar(Server.probe_due)
         self._ends: Final = Calendar(Server.patience_ends)
-        self._sequence = 0
+        self._stamp = 0
 
-    def queue(self, token: Token) -> SerialQueue:
-        """Return the token's queue."""
-        queue = self.queues.get(token)
-        if queue is None:
-            queue = self.queues[token] = SerialQueue()
-            self.census[State.IDLE] += 1
-        return queue
+    def queue(self, token: Token) -> SerialQueue | None:
+        """Return the token's queue; None when it has no calls."""
+        found = self.tokens.get(token)
+        return found if isinstance(found, SerialQueue) else None
 
-    # --- from state to state ----------------------------------------------------------
+    def queues(self) -> list[SerialQueue]:
+        """Return the queues of all tokens that have calls."""
+        return [found for found in self.tokens.values() if isinstance(found, SerialQueue)]
 
-    def move(self, queue: SerialQueue, state: State) -> None:
-        """Note that `queue` is in `state` now."""
-        self.census[queue.state] -= 1
-        self.census[state] += 1
-        queue.state = state
+    def past(self, token: Token) -> Past:
+        """Return what happened to the token, to be written to; it is known from now on."""
+        found = self.tokens.get(token)
+        if isinstance(found, SerialQueue):
+            return found.history()
+        if found is None:
+            found = self.tokens[token] = Past()
+        return found
 
-    def place(self, queue: SerialQueue, now: float, *, since: float) -> None:
-        """Find the place of a queue whose first call changed; it leaves any heap it stood in."""
-        if queue.entries:
-            self.arm(queue, now, since=since)
-        else:
-            queue.stamp = 0
-            self.move(queue, State.IDLE)
+    def census(self, flying: int) -> dict[State, int]:
+        """Return how many tokens are in each state when so many are in flight."""
+        ready, waiting = self.ready.count, self.later.count
+        return {
+            State.IDLE: len(self.tokens) - self.busy,
+            State.WAITING: waiting,
+            State.READY: ready,
+            State.PARKED: self.busy - waiting - ready - flying,
+            State.IN_FLIGHT: flying,
+        }
+
+    # --- from place to place ------------------------------------------------------------
+
+    def enter(self, queue: SerialQueue, now: float) -> None:
+        """Have a token that had no calls stand where its first call belongs."""
+        self.tokens[queue.call.operation.token] = queue
+        self.busy += 1
+        self.arm(queue, now, since=now)
+
+    def leave(self, queue: SerialQueue, now: float) -> None:
+        """Forget a queue that has no calls any more, but not that its token is closed."""
+        past = queue.past
+        self.tokens[queue.call.operation.token] = None if past is None else outlived(past, None, now)
+        self.busy -= 1
 
     def arm(self, queue: SerialQueue, now: float, *, since: float) -> None:
         """Have the queue stand where its first call belongs; if that is ready, as ready `since` then."""
-        self._sequence += 1
-        queue.stamp = self._sequence
-        queue.due = queue.head_due()
-        if queue.due > now:
-            self.move(queue, State.WAITING)
+        self._stamp += 1
+        queue.stamp = self._stamp
+        if queue.past is not None and (due := queue.past.due) > now:
+            queue.due = due
             self.later.push(queue)
         else:
             queue.due = since
-            self._make_ready(queue)
+            self.ready.push(queue)
+
+    def lose_first(self, queue: SerialQueue, rest: list[Entry], now: float) -> None:
+        """Have `rest` be what is left of a queue that stands in a line and has lost its first call.
+
+        A token that was ready stays so: it does not queue anew because a call of it went away.
+        """
+        if queue.line is None:
+            raise AssertionError("what is in flight is not lost")
+        queue.line.leave(queue)
+        if not rest:
+            self.leave(queue, now)
+            return
+        (call, lane, added, past), *others = rest
+        heir = SerialQueue(call, lane, added, outlived(queue.past, past, now))
+        for entry in others:
+            heir.append(entry)
+        self.tokens[queue.token] = heir
+        self.arm(heir, now, since=min(queue.due, now))
 
     def ripen(self, now: float) -> None:
         """Make ready the queues whose time has come, and one for each probe that is due."""
-        while (queue := self.later.peek()) is not None and queue.due <= now:
-            self.later.pop()
-            self._make_ready(queue)
-        while (server := self._probes.due(now)) is not None:
+        later = self.later
+        while later.count and (queue := later.first()) is not None and queue.due <= now:
+            later.pop()
+            self.ready.push(queue)
+        while self.down and (server := self._probes.due(now)) is not None:
             server.offered = True
             self.wake_server(server, now)
 
-    def next_ready(self) -> SerialQueue | None:
-        """Remove and return the first ready queue, or None."""
-        return self._ready.pop()
-
     def admit(self, queue: SerialQueue, server: Server, now: float) -> bool:
         """Tell whether `queue` may start; if not, it is parked, and what it was woken for is passed on."""
-        head = queue.entries[0]
-        lane = head.lane.budget
-        if not server.admits(now):
+        lane = queue.lane.budget
+        if server.used >= server.limit or not server.admits(now):
             self._park_until_it_admits(queue, server)
         elif lane.used >= lane.limit:
-            self._park(queue, lane, lane.parked)
-        elif head.trials.owes and not server.affords(head):
-            self._park(queue, server, server.short)
+            lane.parked.push(queue)
+        elif queue.past is not None and not server.affords(queue):
+            server.short.push(queue)
             server.crowded = True
             self._ends.note(server)
         else:
             return True
         # It may have been woken for what is free: somebody else can use that.
         self.wake_server(server, now)
-        self.wake(lane)
+        if lane.parked.count:
+            self.wake(lane)
         return False
 
     def take_out(self, queue: SerialQueue, lane: Lane | None, now: float) -> list[Entry]:
         """Remove what is queued of `lane` (None: of any); what it was woken for is passed on."""
-        first = queue.entries[:1]
-        leaving = queue.take_out(lane)
-        if leaving and leaving[0] in first:
-            # A token that was ready stays so: it does not queue anew because a call of it went away.
-            self.place(queue, now, since=min(queue.due, now))
-            self.wake_server(self.servers[leaving[0].call.operation.server], now)
-            if not leaving[0].lane.closed:
-                self.wake(leaving[0].lane.budget)
-        return leaving
+        if queue.line is None or (lane is not None and queue.lane is not lane):
+            return queue.take_rest(lane)
+        leaving = queue.take_rest(lane)
+        first, *rest = queue.entries()
+        self.lose_first(queue, rest, now)
+        self.wake_server(self.servers[queue.call.operation.server], now)
+        if not queue.lane.closed:
+            self.wake(queue.lane.budget)
+        return [first, *leaving]
 
     # --- what comes free ----------------------------------------------------------------
 
     def give_back(self, lane: Budget) -> None:
         """Take back one unit of a lane's room."""
         lane.used -= 1
-        self.wake(lane)
+        if lane.parked.count:
+            self.wake(lane)
 
     def wake(self, lane: Budget) -> None:
         """Wake the first queue that waits for room in a lane, if there is room."""
         if lane.used < lane.limit and (queue := lane.parked.pop()) is not None:
-            self._make_ready(queue)
+            self.ready.push(queue)
 
     def wake_server(self, server: Server, now: float) -> None:
         """Wake the first queue that waits for a server, if it admits anybody."""
-        if server.crowded and server.admits(now) and (queue := server.next_parked()) is not None:
-            self._make_ready(queue)
+        if (
+            server.crowded
+            and server.used < server.limit
+            and server.admits(now)
+            and (queue := server.next_parked()) is not None
+        ):
+            self.ready.push(queue)
+
+    def resize(self, server: Server, limit: int) -> None:
+        """Give a server another limit; who is woken for it finds out in `admit` whether it may start."""
+        server.resize(limit)
+        if server.crowded and server.free and (queue := server.next_parked()) is not None:
+            self.ready.push(queue)
 
     # --- servers that are down ------------------------------------------------------------
 
@@ -158,26 +206,17 @@ class Places:
 
     def next_due(self) -> float | None:
         """Return when a token's time comes, a probe is due or patience ends; None when nothing does."""
-        queue = self.later.peek()
+        queue = self.later.first()
         times = (None if queue is None else queue.due, self._probes.first(), self._ends.first())
         return min((time for time in times if time is not None), default=None)
 
     # --- how ------------------------------------------------------------------------------
 
-    def _make_ready(self, queue: SerialQueue) -> None:
-        self.move(queue, State.READY)
-        self._ready.push(queue)
-
-    def _park(self, queue: SerialQueue, budget: Budget, heap: ReadyHeap) -> None:
-        self.move(queue, State.PARKED)
-        queue.parked_at = budget
-        heap.push(queue)
-
     def _park_until_it_admits(self, queue: SerialQueue, server: Server) -> None:
-        self._park(queue, server, server.parked)
+        server.parked.push(queue)
         server.crowded = True
         if server.is_down:
-            server.waits.push(queue, queue.head.added)
+            server.park_while_down(queue)
             self._ends.note(server)
             self._probes.note(server)
 

@@ -1,26 +1,39 @@
 """The parts that the scheduler is made of.
 
-`SerialQueue` holds one token's calls in order, `ReadyHeap` orders queues by (time,
-sequence), `Budget` counts what is in use against a limit and keeps the queues that
-found it used up. None of them decides anything.
+`SerialQueue` holds one token's calls in order, `Line` orders queues by (due time, stamp),
+`Budget` counts what is in use against a limit and keeps the queues that found it used up.
+None of them decides anything.
 
-A queue stands in at most one of the heaps that it may start from. Heaps are not searched: an entry whose stamp is no
-longer its queue's is stale, and skipped when it comes up.
+There may be a million queues, nearly all of them alike: added, never tried. So a queue is
+one object that holds its first call itself. What only some tokens have (a call that was
+tried, a token that is closed, more calls) is an object of its own, or None. That makes less
+than 200 bytes for a token with one call: 96 for the queue, 32 for its stamp, 8 for its place
+in a row, and 29 to 60 for its entry in the dictionary of all tokens (see places). Its due time
+is a number that all calls share that were added together. Further calls take no objects of
+their own, which the garbage collector would have to visit: the list of them holds their parts.
+
+A queue stands in one line, or in none while it is in flight. Queues come to a line nearly
+always in order: then it is a row, first in, first out. Only who comes out of order (was
+woken, or waited for a time of its own) is put into a heap beside it. Neither is searched:
+whoever leaves from the middle stays behind there, counts no more, and is passed over when
+it comes up. It never stands anywhere again; where calls are left, another queue takes over.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from heapq import heapify, heappop, heappush
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 from wolkvox_async.model import Call, Failed, Token
 
 from .retry import UNTRIED, Trials
 
 _FIRST_SWEEP: Final = 64
+_MANY: Final = 256  # parts of entries
 
 
 class State(IntEnum):
@@ -43,108 +56,191 @@ class Lane:
 
 
 @dataclass(slots=True, eq=False)
-class Entry:
-    """A call in its queue, with what it has been through."""
+class Past:
+    """What has happened to a call, and to its token while the call is the first; of one queue alone.
 
-    call: Call
-    lane: Lane
-    added: float
-    ready_at: float
+    Times in monotonic seconds.
+    """
+
     attempts: int = 0
+    ready_at: float = 0.0  # before this the call is not sent
     trials: Trials = UNTRIED
-
-
-class SerialQueue:
-    """One token's calls: first in, first out, at most one in flight."""
-
-    __slots__ = (
-        "closed_by",
-        "due",
-        "entries",
-        "open_at",
-        "parked_at",
-        "stamp",
-        "state",
-        "turn_calls",
-        "turn_started",
-    )
-
-    def __init__(self) -> None:
-        self.entries: list[Entry] = []  # the first one is the one in flight, or the next
-        self.state = State.IDLE
-        self.due = 0.0  # valid while in a heap
-        self.stamp = 0  # the only heap entry that counts
-        self.open_at = 0.0  # before this nothing is sent with the token
-        self.closed_by: Failed | None = None  # the refusal; until open_at calls are skipped, not kept
-        self.parked_at: Budget | None = None  # valid while parked
-        self.turn_calls = 0  # attempts of the turn so far
-        self.turn_started = 0.0
+    open_at: float = 0.0  # before this nothing is sent with the token
+    closed_by: Failed | None = None  # the refusal; until open_at calls are skipped, not kept
 
     @property
-    def head(self) -> Entry:
-        """The call in flight, or the next one."""
-        return self.entries[0]
-
-    def head_due(self) -> float:
-        """When the next call may be sent, as far as the token itself is concerned."""
-        return max(self.open_at, self.head.ready_at)
+    def due(self) -> float:
+        """When the call may be sent, as far as it and its token are concerned."""
+        return max(self.open_at, self.ready_at)
 
     def reopen(self, now: float) -> None:
         """Forget a refusal whose time is over."""
         if now >= self.open_at:
             self.closed_by = None
 
-    def take_out(self, lane: Lane | None) -> list[Entry]:
-        """Remove and return what is not in flight and belongs to `lane` (None: to any)."""
-        flying = 1 if self.state is State.IN_FLIGHT else 0
-        staying = self.entries[:flying]
-        leaving: list[Entry] = []
-        for entry in self.entries[flying:]:
-            (leaving if lane is None or entry.lane is lane else staying).append(entry)
-        self.entries = staying
-        return leaving
+    def close(self, until: float, refusal: Failed | None) -> None:
+        """Keep the token closed until then."""
+        self.open_at, self.closed_by = max(self.open_at, until), refusal
 
 
-class ReadyHeap:
-    """Queues by (time, sequence); stale entries are skipped, and swept as the heap grows."""
+Entry: TypeAlias = tuple[Call, Lane, float, Past | None]
+"""A call, its lane, when it was added, and what it has been through (None: nothing)."""
 
-    __slots__ = ("_heap", "_sweep_at")
 
-    def __init__(self) -> None:
-        self._heap: list[tuple[float, int, SerialQueue]] = []
-        self._sweep_at = _FIRST_SWEEP
+class SerialQueue:
+    """One token's calls, at least one: first in, first out, at most one in flight."""
 
-    def push(self, queue: SerialQueue, at: float | None = None) -> None:
-        """Put `queue` where its due time (or the time `at`) and its stamp belong."""
-        heappush(self._heap, (queue.due if at is None else at, queue.stamp, queue))
-        if len(self._heap) > self._sweep_at:
-            self._sweep()
+    __slots__ = ("added", "call", "due", "lane", "line", "past", "rest", "stamp")
+
+    def __init__(self, call: Call, lane: Lane, added: float, past: Past | None = None) -> None:
+        self.call = call  # the one in flight, or the next; so are lane, added and past
+        self.lane = lane
+        self.added = added
+        self.past = past
+        self.rest: list[Any] | deque[Any] | None = None  # the entries behind it, their parts one after the other
+        self.due = 0.0  # valid while in a line: with the stamp, its place there
+        self.stamp = 0
+        self.line: Line | None = None  # where it stands; None while it is in flight
+
+    @property
+    def state(self) -> State:
+        """Where the token is."""
+        return State.IN_FLIGHT if self.line is None else self.line.state
+
+    @property
+    def token(self) -> Token:
+        """Whose calls these are."""
+        return self.call.operation.token
+
+    @property
+    def owes(self) -> bool:
+        """Whether the next attempt is a retry that draws on its server's budget."""
+        return self.past is not None and self.past.trials.owes
+
+    def history(self) -> Past:
+        """Return what happened to the token and its first call, to be written to."""
+        if self.past is None:
+            self.past = Past()
+        return self.past
+
+    def append(self, entry: Entry) -> None:
+        """Put a call behind the others."""
+        rest = self.rest
+        if rest is None:
+            rest = self.rest = []
+        elif len(rest) == _MANY:
+            rest = self.rest = deque(rest)  # which is large, but quick to take from at the front
+        rest.extend(entry)
+
+    def entries(self) -> list[Entry]:
+        """Return all calls, the first one first."""
+        return [(self.call, self.lane, self.added, self.past), *self._behind()]
+
+    def advance(self, now: float) -> bool:
+        """Go on to the next call, the first being over; False when there is none."""
+        past, rest = self.past, self.rest
+        if not rest:
+            return False
+        if isinstance(rest, list):
+            self.call, self.lane, self.added, self.past = rest[:4]
+            del rest[:4]
+        else:
+            self.call, self.lane, self.added, self.past = (rest.popleft() for _ in range(4))
+        if past is not None:
+            self.past = outlived(past, self.past, now)
+        return True
+
+    def take_rest(self, lane: Lane | None) -> list[Entry]:
+        """Remove and return what stands behind the first call and belongs to `lane` (None: to any)."""
+        behind, self.rest = self._behind(), None
+        for entry in behind:
+            if lane is not None and entry[1] is not lane:
+                self.append(entry)
+        return [entry for entry in behind if lane is None or entry[1] is lane]
+
+    def _behind(self) -> list[Entry]:
+        parts = iter(self.rest or ())
+        return list(zip(parts, parts, parts, parts, strict=True))
+
+
+def outlived(past: Past | None, following: Past | None, now: float) -> Past | None:
+    """Return the past of the call that follows: a token stays closed when its call is over."""
+    if past is None or past.open_at <= now:
+        return following
+    heir = following or Past()
+    heir.close(past.open_at, past.closed_by)
+    return heir
+
+
+class Line:
+    """Queues by (due time, stamp), all in one state."""
+
+    __slots__ = ("_heap", "_row", "count", "state")
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.count = 0
+        self._row: deque[SerialQueue] = deque()
+        self._heap: list[tuple[float, int, SerialQueue]] = []  # those who came out of order
+
+    def push(self, queue: SerialQueue) -> None:
+        """Have `queue` stand where its due time and its stamp belong."""
+        row, due = self._row, queue.due
+        if not row or (last := row[-1]).due < due or (last.due == due and last.stamp < queue.stamp):
+            row.append(queue)
+        else:
+            heappush(self._heap, (due, queue.stamp, queue))
+        queue.line = self
+        self.count += 1
 
     def pop(self) -> SerialQueue | None:
         """Remove and return the first queue, or None."""
-        return heappop(self._heap)[2] if self.peek() is not None else None
+        if not self.count:
+            return None
+        row = self._row
+        in_order = not self._heap and row[0].line is self
+        queue = row.popleft() if in_order else self._pop_either()
+        queue.line = None
+        self.count -= 1
+        return queue
 
-    def peek(self) -> SerialQueue | None:
+    def first(self) -> SerialQueue | None:
         """Return the first queue, or None."""
-        while self._heap:
-            _, stamp, queue = self._heap[0]
-            if stamp == queue.stamp:
-                return queue
-            heappop(self._heap)
-        return None
+        if not self.count:
+            return None
+        self._pass_over()
+        return self._heap[0][2] if self._heap_is_first() else self._row[0]
 
-    def __bool__(self) -> bool:
-        """Tell whether there may be a queue: there certainly is none when this is false."""
-        return bool(self._heap)
+    def leave(self, queue: SerialQueue) -> None:
+        """Have `queue`, which stands here, count no more, here or anywhere."""
+        queue.line = None
+        self.count -= 1
+        if len(self._row) + len(self._heap) > 2 * self.count + _FIRST_SWEEP:
+            self._row = deque(queue for queue in self._row if queue.line is self)
+            self._heap = [place for place in self._heap if place[2].line is self]
+            heapify(self._heap)
+
+    def _pop_either(self) -> SerialQueue:
+        self._pass_over()
+        return heappop(self._heap)[2] if self._heap_is_first() else self._row.popleft()
+
+    def _pass_over(self) -> None:
+        """Drop those who left from the front."""
+        while self._row and self._row[0].line is not self:
+            self._row.popleft()
+        while self._heap and self._heap[0][2].line is not self:
+            heappop(self._heap)
+
+    def _heap_is_first(self) -> bool:
+        if not self._heap or not self._row:
+            return bool(self._heap)
+        due, stamp, _ = self._heap[0]
+        return (due, stamp) < (self._row[0].due, self._row[0].stamp)
 
     def __iter__(self) -> Iterator[SerialQueue]:
         """Go over the queues in no order."""
-        return (queue for _, stamp, queue in self._heap if stamp == queue.stamp)
-
-    def _sweep(self) -> None:
-        self._heap = [entry for entry in self._heap if entry[1] == entry[2].stamp]
-        heapify(self._heap)
-        self._sweep_at = 2 * len(self._heap) + _FIRST_SWEEP
+        yield from (queue for queue in self._row if queue.line is self)
+        yield from (queue for _, _, queue in self._heap if queue.line is self)
 
 
 class Budget:
@@ -153,11 +249,22 @@ class Budget:
     __slots__ = ("limit", "parked", "used")
 
     def __init__(self, limit: int) -> None:
-        self.limit: Final = limit
+        self.limit = limit
         self.used = 0
-        self.parked: Final = ReadyHeap()
+        self.parked = Line(State.PARKED)
 
     @property
     def free(self) -> bool:
         """Whether one more may be in use."""
         return self.used < self.limit
+
+    def resize(self, limit: int) -> None:
+        """Let so many be in use; more may be until enough was given back."""
+        self.limit = at_least_one(limit)
+
+
+def at_least_one(limit: int) -> int:
+    """Return `limit`; raises `ValueError` when nothing could ever start."""
+    if limit < 1:
+        raise ValueError("a limit is at least 1")
+    return limit

@@ -35,7 +35,8 @@ The invariants, held after every method:
 
 * at most one attempt per token is in flight, and it is the first of its queue;
 * a call that is tried again, or was not made after all, keeps its place;
-* no budget is exceeded, and no ready token waits while a slot that it may use is free;
+* no budget is exceeded, but a lane's by turns that go on, up to twice;
+* no ready token waits while a slot that it may use is free;
 * to a server that is down nothing is started but one probe at a time;
 * every call that was added settles exactly once.
 
@@ -52,13 +53,12 @@ from wolkvox_async.model import AttemptOutcome, Call, Failed, Outcome, Skipped, 
 
 from .circuits import Sign, sign
 from .decisions import AfterFailure, Attempt, Ended, Limits, Requeued, Settled, Snapshot
-from .endings import Endings, unsent
+from .endings import Endings, last_failure, unsent
 from .places import Places
-from .queues import Entry, Lane, SerialQueue, State
-from .retry import UNTRIED, GiveUp, RetryPolicy, ServerPolicy, Trials
-from .servers import Server
+from .queues import Lane, Past, SerialQueue, outlived
+from .retry import GiveUp, RetryPolicy, ServerPolicy, Trials
 from .skipping import BUSY, STOPPING, held_by, refusal
-from .turns import Turns
+from .turns import Turn, Turns
 
 
 class Scheduler:
@@ -72,10 +72,11 @@ class Scheduler:
         after_failure: AfterFailure = "hold",
         servers: ServerPolicy | None = None,
     ) -> None:
-        self._limits: Final = limits or Limits()
+        limits = limits or Limits()
+        self._gap: Final = limits.token_gap
         self._retry: Final = retry or RetryPolicy()
-        self._places: Final = Places(self._limits.per_server, servers or ServerPolicy(), self._retry.patience)
-        self._turns: Final = Turns(self._places, self._limits)
+        self._places: Final = Places(limits.per_server, servers or ServerPolicy(), self._retry.patience)
+        self._turns: Final = Turns(self._places, limits)
         self._endings: Final = Endings(self._places, self._retry, holds=after_failure == "hold")
 
     # --- calls come in, attempts go out ---------------------------------------------
@@ -86,25 +87,30 @@ class Scheduler:
         Before `due` it is not sent, nor is what stands behind it. `attempts` counts what was
         tried already, under a token that was replaced since.
         """
-        queue = self._places.queue(call.operation.token)
-        reason = refusal(call, lane, queue, now=now)
-        if reason is not None:
-            return Ended(call, lane, reason, attempts)
-        trials = Trials(faults=attempts) if attempts else UNTRIED
-        queue.entries.append(Entry(call, lane, now, now if due is None else due, attempts, trials))
+        found = self._places.tokens.get(call.operation.token)
+        queue, past = (found, found.past) if isinstance(found, SerialQueue) else (None, found)
+        if past is not None or lane.closed or lane.held:
+            reason = refusal(call, lane, past, now=now)
+            if reason is not None:
+                return Ended(call, lane, reason, attempts)
+        own = Past(attempts, 0.0 if due is None else due, Trials(faults=attempts)) if attempts or due else None
         self._endings.queued += 1
-        if queue.state is State.IDLE:
-            self._places.arm(queue, now, since=now)
+        if queue is None:
+            own = own if past is None else outlived(past, own, now)
+            self._places.enter(SerialQueue(call, lane, now, own), now)
+        else:
+            queue.append((call, lane, now, own))
         return None
 
     def take(self, *, now: float) -> Attempt | None:
         """Start the next turn, or return None when no token may start one now."""
-        places = self._places
-        places.ripen(now)
-        while self._turns.slots.free and (queue := places.next_ready()) is not None:
-            server = places.servers[queue.entries[0].call.operation.server]
+        places, turns = self._places, self._turns
+        if places.later.count or places.down:
+            places.ripen(now)
+        while len(turns.in_flight) < turns.most and (queue := places.ready.pop()) is not None:
+            server = places.servers[queue.call.operation.server]
             if places.admit(queue, server, now):
-                return self._turns.start(queue, server, now)
+                return turns.start(queue, server, now)
         return None
 
     def done(
@@ -115,19 +121,20 @@ class Scheduler:
         A refusal of the token, or a quota, closes it until then: its calls are skipped.
         Raises `ValueError` for an attempt that is not in flight, or no longer.
         """
-        queue = self._turns.in_flight(attempt)
-        entry, server = queue.head, self._places.servers[attempt.call.operation.server]
-        entry.attempts += 1
-        if entry.attempts == 1:
+        turn = self._turns.come_back(attempt)
+        queue, server = turn.queue, turn.server
+        if attempt.number == 1:
             server.first_attempts += 1
-        if queue.closed_by is not None:
-            queue.reopen(now)
-        queue.open_at = max(queue.open_at, open_at, now + self._limits.token_gap)
+        if queue.past is not None:
+            queue.past.reopen(now)
+        if open_at > now or self._gap:
+            past = queue.history()
+            past.open_at = max(past.open_at, open_at, now + self._gap)
         if isinstance(outcome, Failed):
-            return self._fail(queue, server, outcome, now, jitter)
+            return self._fail(turn, attempt.number, outcome, now, jitter)
         if server.circuit.failures:
             self._places.hear(server, queue, outcome, now, jitter=jitter)
-        return self._finish(queue, server, outcome, now)
+        return self._finish(turn, attempt.number, outcome, now)
 
     def postpone(self, attempt: Attempt, *, now: float, until: float, busy: bool = False) -> Settled | None:
         """Put off `attempt`, which is not made after all: its token waits until `until`, its call keeps its place.
@@ -137,19 +144,21 @@ class Scheduler:
         ends as `token_busy`. A call that may not be made any more (its lane was stopped, its
         token closed) ends too. Raises `ValueError` as `done` does.
         """
-        queue, server, entry = self._call_off(attempt)
-        reason = refusal(entry.call, entry.lane, queue, now=now)
+        turn = self._turns.call_off(attempt)
+        tried = attempt.number - 1
+        past = turn.queue.history()
+        reason = refusal(attempt.call, attempt.lane, past, now=now)
         if reason is not None:
-            return self._finish(queue, server, entry.trials.failure or reason, now, holds=False)
+            return self._finish(turn, tried, past.trials.failure or reason, now, holds=False)
         if busy:
-            entry.trials = entry.trials.put_off(now)
-            since = entry.trials.busy_since or 0.0
+            past.trials = past.trials.put_off(now)
+            since = past.trials.busy_since or 0.0
             if self._retry.is_over(now - since):
-                queue.open_at = max(queue.open_at, min(until, now + self._retry.patience))
-                return self._finish(queue, server, BUSY, now)
+                past.open_at = max(past.open_at, min(until, now + self._retry.patience))
+                return self._finish(turn, tried, BUSY, now)
             until = min(until, since + self._retry.patience)
-        queue.open_at = max(queue.open_at, until)
-        self._turns.end(queue, server, now)
+        past.open_at = max(past.open_at, until)
+        self._turns.end(turn, now)
         return None
 
     def dismiss(self, attempt: Attempt, outcome: Skipped, *, now: float) -> Settled:
@@ -157,8 +166,9 @@ class Scheduler:
 
         It holds no other call. Raises `ValueError` as `done` does.
         """
-        queue, server, entry = self._call_off(attempt)
-        return self._finish(queue, server, entry.trials.failure or outcome, now, holds=False)
+        turn = self._turns.call_off(attempt)
+        failure = last_failure(turn.queue.past)
+        return self._finish(turn, attempt.number - 1, failure or outcome, now, holds=False)
 
     def charge(self, lane: Lane, units: int) -> None:
         """Say that a settled call of `lane` takes up so many units of room more than the one it has."""
@@ -174,6 +184,21 @@ class Scheduler:
         for _ in range(units):
             self._places.give_back(lane.budget)
 
+    # --- limits that change -------------------------------------------------------------
+
+    def resize(self, limit: int) -> None:
+        """Let so many calls be in flight in all.
+
+        With more, those who wait may start, in order. With less, nothing starts until enough
+        have ended, and turns end after their current call while there are too many. Raises
+        `ValueError` when that is less than one.
+        """
+        self._turns.resize(limit)
+
+    def resize_server(self, name: str, limit: int) -> None:
+        """Let so many calls be in flight to one server, known or not; otherwise as `resize`."""
+        self._places.resize(self._places.servers[name], limit)
+
     # --- calls that end without being sent ------------------------------------------
 
     def expired(self, *, now: float) -> list[Ended]:
@@ -187,18 +212,17 @@ class Scheduler:
         The one in flight goes on, but is not tried again. Calls that were tried end with
         their last failure, the others as skipped; those added before `until` are refused.
         """
+        self._places.past(token).close(until, failure)
         queue = self._places.queue(token)
-        queue.open_at = max(queue.open_at, until)
-        queue.closed_by = failure
-        return unsent(self._endings.take_out(queue, None, now), held_by(failure))
+        return [] if queue is None else unsent(self._endings.take_out(queue, None, now), held_by(failure))
 
     def drain(self, lane: Lane | None = None, *, now: float) -> list[Ended]:
         """End what is queued (of `lane`, or everything) and retry nothing; attempts in flight go on.
 
         A call that was tried before ends with its last failure, the others as skipped.
         """
-        queues = list(self._places.queues.values())
-        for closing in (lane,) if lane is not None else {e.lane for queue in queues for e in queue.entries}:
+        queues = self._places.queues()
+        for closing in (lane,) if lane is not None else {e[1] for queue in queues for e in queue.entries()}:
             closing.closed = True
         leaving = [entry for queue in queues for entry in self._endings.take_out(queue, lane, now)]
         return unsent(leaving, STOPPING)
@@ -206,19 +230,24 @@ class Scheduler:
     def withdraw(self, call: Call, lane: Lane, *, now: float) -> bool:
         """Forget the queued call of a lane of its own; False when it is in flight or has ended."""
         lane.closed = True
-        queue = self._places.queues.get(call.operation.token)
+        queue = self._places.queue(call.operation.token)
         return queue is not None and bool(self._endings.take_out(queue, lane, now))
 
     # --- looking in -----------------------------------------------------------------
 
     def knows(self, token: Token) -> bool:
-        """Tell whether a call of `token` was ever queued."""
-        return token in self._places.queues
+        """Tell whether a call of `token` was ever queued, or the token closed."""
+        return token in self._places.tokens
+
+    @property
+    def in_flight(self) -> int:
+        """How many attempts are in flight."""
+        return len(self._turns.in_flight)
 
     @property
     def ready(self) -> int:
         """How many tokens could start if there were slots."""
-        return self._places.census[State.READY]
+        return self._places.ready.count
 
     def next_ready_at(self) -> float | None:
         """Return when a waiting token, a probe or the end of somebody's patience comes due; None when nothing does."""
@@ -233,47 +262,39 @@ class Scheduler:
 
     def snapshot(self) -> Snapshot:
         """Return what there is to see; costs a walk over the tokens that wait for their time."""
-        failures = (queue.head.trials.failure for queue in self._places.later)
+        places, flying = self._places, len(self._turns.in_flight)
+        failures = (last_failure(queue.past) for queue in places.later)
         return Snapshot(
-            tokens={state: self._places.census[state] for state in State},
+            tokens=places.census(flying),
             queued=self._endings.queued,
-            in_flight=self._turns.slots.used,
+            in_flight=flying,
             waiting_after=Counter(failure.error.kind for failure in failures if failure is not None),
-            servers={name: server.used for name, server in self._places.servers.items()},
+            servers={name: server.used for name, server in places.servers.items()},
             down=self.down(),
         )
 
     # --- how a call ends ------------------------------------------------------------
 
-    def _call_off(self, attempt: Attempt) -> tuple[SerialQueue, Server, Entry]:
-        queue = self._turns.in_flight(attempt)
-        server = self._places.servers[attempt.call.operation.server]
-        self._turns.call_off(queue, server)
-        return queue, server, queue.head
-
-    def _fail(
-        self, queue: SerialQueue, server: Server, failure: Failed, now: float, jitter: float
-    ) -> Settled | Requeued:
-        entry, opened_at = queue.head, server.circuit.opened_at
+    def _fail(self, turn: Turn, number: int, failure: Failed, now: float, jitter: float) -> Settled | Requeued:
+        queue, server, past = turn.queue, turn.server, turn.queue.history()
+        opened_at = server.circuit.opened_at
         outage = opened_at is not None and sign(failure) is Sign.DOWN
         self._places.hear(server, queue, failure, now, jitter=jitter)
-        entry.trials = entry.trials.after(failure, now=now, outage=outage)
+        past.attempts, past.trials = number, past.trials.after(failure, now=now, outage=outage)
         if opened_at is not None and outage:
-            decision = self._retry.outlast(failure, waited=now - max(opened_at, entry.added))
+            decision = self._retry.outlast(failure, waited=now - max(opened_at, queue.added))
         else:
-            decision = self._retry.decide(failure, entry.trials, jitter=jitter)
-        if isinstance(decision, GiveUp) or entry.lane.closed or queue.closed_by is not None:
-            return self._finish(queue, server, failure, now, holds=not outage)
-        entry.ready_at = max(now + decision.delay, queue.open_at)
-        self._places.give_back(entry.lane.budget)
-        return Requeued(failure, entry.ready_at, self._turns.go_on(queue, server, now))
+            decision = self._retry.decide(failure, past.trials, jitter=jitter)
+        if isinstance(decision, GiveUp) or queue.lane.closed or past.closed_by is not None:
+            return self._finish(turn, number, failure, now, holds=not outage)
+        past.ready_at = ready_at = max(now + decision.delay, past.open_at)
+        self._places.give_back(queue.lane.budget)
+        return Requeued(failure, ready_at, self._turns.go_on(turn, now))
 
-    def _finish(
-        self, queue: SerialQueue, server: Server, outcome: Outcome, now: float, *, holds: bool = True
-    ) -> Settled:
-        entry = queue.entries[0]
-        skipped = self._endings.after(outcome, queue, entry, now, holds=holds) if isinstance(outcome, Failed) else ()
-        del queue.entries[0]
+    def _finish(self, turn: Turn, tried: int, outcome: Outcome, now: float, *, holds: bool = True) -> Settled:
+        """End the first call of the turn, after so many attempts."""
+        queue = turn.queue
+        ended = Ended(queue.call, queue.lane, outcome, tried)
+        skipped = self._endings.after(outcome, queue, holds=holds) if isinstance(outcome, Failed) else ()
         self._endings.queued -= 1
-        ended = Ended(entry.call, entry.lane, outcome, entry.attempts)
-        return Settled(ended, skipped, self._turns.go_on(queue, server, now))
+        return Settled(ended, skipped, self._turns.follow(turn, now))

@@ -2,26 +2,29 @@
 
 Tokens that cannot have a slot of it are parked here: behind the slots or the open circuit
 in `parked`, behind the empty retry budget in `short`. While the circuit is open nobody is
-in `short` (a probe draws on no budget), and `waits` orders those in `parked` by when
+in `short` (a probe draws on no budget), and `_waits` orders those in `parked` by when
 their first call was added, which is the order in which patience with the server ends.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Final
 
 from .circuits import Circuit
-from .queues import Budget, Entry, ReadyHeap, SerialQueue, State
+from .queues import Budget, Line, SerialQueue, State
 from .retry import ServerPolicy
+
+_FIRST_SWEEP: Final = 64
 
 
 class Server(Budget):
     """One server; times in monotonic seconds, `patience` in seconds."""
 
     __slots__ = (
+        "_waits",
         "circuit",
         "crowded",
         "first_attempts",
@@ -31,7 +34,6 @@ class Server(Budget):
         "probing",
         "retries",
         "short",
-        "waits",
     )
 
     def __init__(self, name: str, limit: int, policy: ServerPolicy, patience: float) -> None:
@@ -44,8 +46,8 @@ class Server(Budget):
         self.first_attempts = 0
         self.retries = 0  # that drew on the budget
         self.crowded = False  # somebody may be parked here: nobody is when this is false
-        self.short: Final = ReadyHeap()
-        self.waits = ReadyHeap()
+        self.short: Final = Line(State.PARKED)
+        self._waits: list[tuple[float, int, SerialQueue]] = []  # who was parked since it is down; some left already
 
     # --- who may start ----------------------------------------------------------------
 
@@ -61,28 +63,35 @@ class Server(Budget):
         circuit = self.circuit
         return circuit.opened_at is None or (self.probing is None and now >= circuit.probe_at)
 
-    def affords(self, entry: Entry) -> bool:
-        """Tell whether the budget of retries allows the call; it allows every probe."""
-        return not entry.trials.owes or self.is_down or self._has_retries()
+    def affords(self, queue: SerialQueue) -> bool:
+        """Tell whether the budget of retries allows the queue's first call; it allows every probe."""
+        return not queue.owes or self.is_down or self._has_retries()
 
     def start_probe(self, queue: SerialQueue) -> None:
         """Let the attempt of `queue` that is about to start be the probe."""
         self.probing, self.offered = queue, True
 
-    def goes_on_with(self, queue: SerialQueue, entry: Entry) -> bool:
-        """Tell whether a turn may go on, as far as the circuit and the retries are concerned."""
+    def goes_on_with(self, queue: SerialQueue) -> bool:
+        """Tell whether a turn may go on, as far as the limit, the circuit and the retries are concerned."""
+        if self.used > self.limit:
+            return False
         if self.circuit.opened_at is not None and self.probing is not queue:
             return False
-        return not entry.trials.owes or self.affords(entry)
+        return queue.past is None or self.affords(queue)
 
     def next_parked(self) -> SerialQueue | None:
         """Remove and return the queue that was ready first among those that could start, or None."""
-        first = self.parked.peek()
-        self.crowded = first is not None or bool(self.short)
-        other = self.short.peek() if self.short and self._has_retries() else None
-        if other is None or (first is not None and (first.due, first.stamp) < (other.due, other.stamp)):
-            return self.parked.pop()
-        return self.short.pop()
+        line = self._earlier_line() if self.short.count else self.parked
+        queue = line.pop()
+        self.crowded = self.parked.count > 0 or self.short.count > 0
+        return queue
+
+    def _earlier_line(self) -> Line:
+        """Return the line whose first queue was ready first, of those that could start."""
+        first, other = self.parked.first(), self.short.first()
+        if other is None or not self._has_retries():
+            return self.parked
+        return self.parked if first is not None and (first.due, first.stamp) < (other.due, other.stamp) else self.short
 
     def _has_retries(self) -> bool:
         return self.retries < self.circuit.policy.retries(self.first_attempts)
@@ -93,19 +102,28 @@ class Server(Budget):
         """Have everybody wait for the circuit, which has opened."""
         while (queue := self.short.pop()) is not None:
             self.parked.push(queue)
-        for queue in self.parked:
-            self.waits.push(queue, queue.head.added)
+        self._order_waits()
 
     def reopen(self) -> None:
         """Have nobody wait for the circuit, which has closed."""
-        self.waits = ReadyHeap()
+        self._waits = []
         self.probing, self.offered = None, False
+
+    def park_while_down(self, queue: SerialQueue) -> None:
+        """Note that `queue`, which was parked here, waits for the circuit."""
+        heappush(self._waits, (queue.added, queue.stamp, queue))
+        if len(self._waits) > 2 * self.parked.count + _FIRST_SWEEP:
+            self._order_waits()
+
+    def _order_waits(self) -> None:
+        self._waits = [(queue.added, queue.stamp, queue) for queue in self.parked]
+        heapify(self._waits)
 
     # --- when something is due here ---------------------------------------------------
 
     def probe_due(self) -> float | None:
         """Return when a probe is to go out; None when none is, or nobody waits to be it."""
-        nobody = self.probing is not None or self.offered or self.parked.peek() is None
+        nobody = self.probing is not None or self.offered or not self.parked.count
         return None if nobody or not self.is_down else self.circuit.probe_at
 
     def patience_ends(self) -> float | None:
@@ -114,16 +132,17 @@ class Server(Budget):
         if queue is None:
             return None
         opened_at = self.circuit.opened_at
-        return self.patience + (queue.due if opened_at is None else max(opened_at, queue.head.added))
+        return self.patience + (queue.due if opened_at is None else max(opened_at, queue.added))
 
     def out_of_patience_first(self) -> SerialQueue | None:
         """Return the queue whose patience ends first; None when no queue waits for the circuit or retries."""
         if not self.is_down:
-            return self.short.peek()
-        while (queue := self.waits.peek()) is not None:
-            if queue.state is State.PARKED and queue.parked_at is self:
+            return self.short.first()
+        while self._waits:
+            _, stamp, queue = self._waits[0]
+            if queue.line is self.parked and queue.stamp == stamp:
                 return queue
-            self.waits.pop()
+            heappop(self._waits)
         return None
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from wolkvox_async.classify import error
 from wolkvox_async.model import Call, ErrorKind, Failed, Skipped
 
-from .queues import Lane, SerialQueue
+from .queues import Lane, Past
 
 STOPPING: Final = Skipped(error(ErrorKind.STOPPING, "the run was stopped before this call was made"))
 
@@ -26,14 +26,15 @@ CLOSING: Final = REFUSALS | {ErrorKind.QUOTA}
 NEVER_HOLD: Final = frozenset({ErrorKind.UNKNOWN_API, ErrorKind.BAD_REQUEST, ErrorKind.TOO_LARGE, ErrorKind.MALFORMED})
 
 
-def refusal(call: Call, lane: Lane, queue: SerialQueue, *, now: float) -> Skipped | None:
+def refusal(call: Call, lane: Lane, past: Past | None, *, now: float) -> Skipped | None:
     """Say why `call` cannot be queued, if it cannot; a token whose time is over is open again."""
     if lane.closed:
         return STOPPING
-    queue.reopen(now)
-    if queue.closed_by is not None:
-        return held_by(queue.closed_by)
-    failure = lane.held.get(call.operation.token)
+    if past is not None:
+        past.reopen(now)
+        if past.closed_by is not None:
+            return held_by(past.closed_by)
+    failure = lane.held.get(call.operation.token) if lane.held else None
     return None if failure is None else held_by(failure)
 
 

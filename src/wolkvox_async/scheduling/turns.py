@@ -2,92 +2,125 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from .decisions import Attempt, Limits
 from .places import Places
-from .queues import Budget, SerialQueue, State
+from .queues import Past, SerialQueue, at_least_one
 from .servers import Server
-
 
 # A turn that has begun may go on while its lane has so many times its room in use: a reader
 # that is a little late must not cost every turn its connection.
 _OVERDRAFT: Final = 2
 
 
+@dataclass(slots=True, eq=False)
+class Turn:
+    """Whose it is and with which server, since when (monotonic seconds), and its attempts so far."""
+
+    queue: SerialQueue
+    server: Server
+    started: float
+    calls: int = 0
+
+
 class Turns:
-    """Starts turns, goes on with them, and ends them."""
+    """Starts turns, goes on with them, and ends them; `most` may be in flight at once."""
 
     def __init__(self, places: Places, limits: Limits) -> None:
-        self.slots: Final = Budget(limits.max_in_flight)
+        self.most = limits.max_in_flight
+        self.in_flight: Final[dict[Attempt, Turn]] = {}
         self._places: Final = places
-        self._limits: Final = limits
+        self._longest: Final = limits.turn_calls
+        self._seconds: Final = limits.turn_seconds
+
+    def resize(self, most: int) -> None:
+        """Let so many be in flight; turns end after their current call while there are more."""
+        self.most = at_least_one(most)
 
     def start(self, queue: SerialQueue, server: Server, now: float) -> Attempt:
         """Give `queue`, which was admitted, a slot; return its first attempt."""
-        self.slots.used += 1
         server.used += 1
-        if server.is_down:
+        if server.circuit.opened_at is not None:
             server.start_probe(queue)
-        queue.turn_started, queue.turn_calls = now, 0
-        self._places.move(queue, State.IN_FLIGHT)
-        return self._launch(queue, server, now)
+        return self._launch(Turn(queue, server, now), now)
 
-    def go_on(self, queue: SerialQueue, server: Server, now: float) -> Attempt | None:
+    def come_back(self, attempt: Attempt) -> Turn:
+        """Return the turn of an attempt that is over; raises `ValueError` when it is not in flight, or no longer."""
+        turn = self.in_flight.pop(attempt, None)
+        if turn is None:
+            raise ValueError("this attempt is not in flight")
+        return turn
+
+    def call_off(self, attempt: Attempt) -> Turn:
+        """Undo that the attempt was launched: it is not made after all; raises `ValueError` as `come_back` does."""
+        turn = self.come_back(attempt)
+        if turn.queue.owes:
+            turn.server.retries -= 1
+        self._places.give_back(attempt.lane.budget)
+        return turn
+
+    def go_on(self, turn: Turn, now: float) -> Attempt | None:
         """Return the next attempt of the turn; None when that was its end."""
-        if self._goes_on(queue, server, now):
-            return self._launch(queue, server, now)
-        self.end(queue, server, now)
+        if self._goes_on(turn, now):
+            return self._launch(turn, now)
+        self.end(turn, now)
         return None
 
-    def end(self, queue: SerialQueue, server: Server, now: float) -> None:
+    def follow(self, turn: Turn, now: float) -> Attempt | None:
+        """Go on after the turn's call is over."""
+        if turn.queue.advance(now):
+            return self.go_on(turn, now)
+        self._give_back(turn, now)
+        self._places.leave(turn.queue, now)
+        return None
+
+    def end(self, turn: Turn, now: float) -> None:
         """Take the slot back and have the token queue last."""
-        self.slots.used -= 1
-        server.used -= 1
-        if server.probing is queue:
-            server.probing = None
         # Those who waited are woken before the token queues again; due earlier, they also go before it.
-        self._places.wake_server(server, now)
-        self._places.place(queue, now, since=now)
+        self._give_back(turn, now)
+        self._places.arm(turn.queue, now, since=now)
 
-    def in_flight(self, attempt: Attempt) -> SerialQueue:
-        """Return the queue of an attempt; raises `ValueError` when that is not in flight, or no longer."""
-        queue = self._places.queues.get(attempt.call.operation.token)
-        if queue is not None and queue.state is State.IN_FLIGHT:
-            entry = queue.entries[0]
-            if entry.call is attempt.call and entry.attempts + 1 == attempt.number:
-                return queue
-        raise ValueError("this attempt is not in flight")
-
-    def call_off(self, queue: SerialQueue, server: Server) -> None:
-        """Undo that the attempt was launched: it is not made after all."""
-        entry = queue.head
-        if entry.trials.owes:
-            server.retries -= 1
-        self._places.give_back(entry.lane.budget)
-
-    def _launch(self, queue: SerialQueue, server: Server, now: float) -> Attempt:
-        entry = queue.entries[0]
-        entry.lane.budget.used += 1
-        queue.turn_calls += 1
-        if entry.trials.owes:
-            if server.probing is queue:
-                entry.trials = replace(entry.trials, owes=False)
-            else:
-                server.retries += 1
-        if server.crowded:
+    def _give_back(self, turn: Turn, now: float) -> None:
+        server = turn.server
+        server.used -= 1
+        if server.probing is turn.queue:
+            server.probing = None
+        if server.crowded and server.used < server.limit:
             self._places.wake_server(server, now)
-        return Attempt(entry.call, entry.lane, entry.attempts + 1)
 
-    def _goes_on(self, queue: SerialQueue, server: Server, now: float) -> bool:
-        if not queue.entries or queue.turn_calls >= self._limits.turn_calls:
-            return False
-        entry = queue.entries[0]
+    def _launch(self, turn: Turn, now: float) -> Attempt:
+        queue, server = turn.queue, turn.server
+        number, past = 1, queue.past
+        if past is not None:
+            number += past.attempts
+            if past.trials.owes:
+                self._draw(past, turn)
+        queue.lane.budget.used += 1
+        turn.calls += 1
+        if server.crowded and server.used < server.limit:
+            self._places.wake_server(server, now)
+        attempt = Attempt(queue.call, queue.lane, number)
+        self.in_flight[attempt] = turn
+        return attempt
+
+    def _draw(self, past: Past, turn: Turn) -> None:
+        """Have a retry draw on its server's budget; the probe has nothing to pay."""
+        if turn.server.probing is turn.queue:
+            past.trials = replace(past.trials, owes=False)
+        else:
+            turn.server.retries += 1
+
+    def _goes_on(self, turn: Turn, now: float) -> bool:
+        queue, server = turn.queue, turn.server
+        budget = queue.lane.budget
         return (
-            queue.head_due() <= now
-            and now - queue.turn_started < self._limits.turn_seconds
-            and entry.call.operation.server == server.name
-            and entry.lane.budget.used < _OVERDRAFT * entry.lane.budget.limit
-            and server.goes_on_with(queue, entry)
+            turn.calls < self._longest
+            and now - turn.started < self._seconds
+            and (queue.past is None or queue.past.due <= now)
+            and queue.call.operation.server == server.name
+            and budget.used < _OVERDRAFT * budget.limit
+            and len(self.in_flight) < self.most
+            and server.goes_on_with(queue)
         )
