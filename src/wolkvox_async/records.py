@@ -18,6 +18,7 @@ from .model import Call, CallError, Empty, Failed, Ok, Outcome, Skipped
 
 SCHEMA: Final = 1
 
+_PLAIN_DIGITS: Final = 15
 _PLAIN_NUMBER: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]+)?")
 
 OutcomeName: TypeAlias = Literal["ok", "empty", "failed", "skipped"]
@@ -178,6 +179,8 @@ def items_of(row: Any) -> int | float | None:
     """Lift `items` out of a row: a JSON number, text that is plainly one, else None."""
     value = row.get("items") if type(row) is dict else None
     if type(value) is str:
+        if len(value) <= _PLAIN_DIGITS and value.isdigit() and value.isascii():
+            return int(value)
         if not _PLAIN_NUMBER.fullmatch(value):
             return None
         return float(value) if "." in value else int(value)
@@ -224,9 +227,10 @@ def run_ended(
 
 def call_records(run: str, settlement: Settlement) -> Iterator[RowRecord | CallRecord]:
     """Yield a settled call's rows, then its `call` record."""
+    at, due = timestamp(settlement.at), settlement.due
     for n, row in enumerate(rows_of(settlement.outcome), 1):
-        yield _row_record(run, settlement, n, row)
-    yield _call_record(run, settlement)
+        yield row_record(run, settlement, at, n, row)
+    yield call_record(run, settlement, at, None if due is None else timestamp(due))
 
 
 def rows_of(outcome: Outcome) -> list[Any]:
@@ -234,7 +238,8 @@ def rows_of(outcome: Outcome) -> list[Any]:
     return outcome.rows if isinstance(outcome, Ok) else []
 
 
-def _row_record(run: str, settlement: Settlement, n: int, row: Any) -> RowRecord:
+def row_record(run: str, settlement: Settlement, at: Any, n: int, row: Any) -> RowRecord:
+    """Build the record of the n-th row, with its moment as it is to be written."""
     call = settlement.call
     return {
         "type": "row",
@@ -246,13 +251,14 @@ def _row_record(run: str, settlement: Settlement, n: int, row: Any) -> RowRecord
         "server": call.operation.server,
         "api": call.api,
         "slot": None,
-        "at": timestamp(settlement.at),
+        "at": at,
         "items": items_of(row),
         "row": row,
     }
 
 
-def _call_record(run: str, settlement: Settlement) -> CallRecord:
+def call_record(run: str, settlement: Settlement, at: Any, next_at: Any) -> CallRecord:
+    """Build the commit mark, with its moments as they are to be written."""
     call, outcome = settlement.call, settlement.outcome
     return {
         "type": "call",
@@ -270,13 +276,13 @@ def _call_record(run: str, settlement: Settlement) -> CallRecord:
         "outcome": outcome_name(outcome),
         "rows": len(rows_of(outcome)),
         "attempts": settlement.attempts,
-        "at": timestamp(settlement.at),
+        "at": at,
         "seconds": round(settlement.seconds, 3),
         "status": None if isinstance(outcome, Skipped) else outcome.status,
         "code": None if isinstance(outcome, Skipped) else outcome.code,
         "msg": None if isinstance(outcome, Skipped) else outcome.msg,
         "error": _error_field(outcome.error) if isinstance(outcome, Failed | Skipped) else None,
-        "next_at": None if (due := settlement.due) is None else timestamp(due),
+        "next_at": next_at,
     }
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.apps.commands import command, run, written
 from wolkvox_async.adapters.state import SqliteState
+from wolkvox_async.adapters.state.expected import SOON
 from wolkvox_async.testing import FAULTS, Profile, Simulator, parse_script
 
 TWO = ("interactions", "gamification")
@@ -150,7 +151,7 @@ async def test_a_first_call_is_known_while_it_is_in_flight_and_once_it_is_lost(
         async with command("fetch", *written(simulator, secret_store), *QUIET, *interval) as fetch:
             while not simulator.verdict().in_flight_now:
                 await asyncio.sleep(0.01)
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(SOON + 0.3)  # planned calls are written down after a moment
             (in_flight,) = await why(one.tenant)
             fetch.kill()
             await fetch.wait()
@@ -174,7 +175,7 @@ async def test_a_token_that_was_never_called_waits_for_a_slot(secret_store: Path
         async with command("fetch", *options) as fetch:
             while not simulator.verdict().in_flight_now:
                 await asyncio.sleep(0.01)
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(SOON + 0.3)  # planned calls are written down after a moment
             (busy,), (waiting,) = await why(first.tenant), await why(second.tenant)
             fetch.kill()
             await fetch.wait()

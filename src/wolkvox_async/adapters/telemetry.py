@@ -47,6 +47,9 @@ class LogHook:
 
     def observe(self, event: Event) -> None:
         """Log `event` where it needs attention."""
+        if isinstance(event, CallSettled):  # by far the most
+            self._look_at_size(event)
+            return
         match event:
             case TokenClosed():
                 self._say_closed(event)
@@ -54,12 +57,13 @@ class LogHook:
                 self._say_once(event)
             case AttemptFailed():
                 self._log.debug(event.message, **_where(event.call), kind=event.kind.value, retry_in=event.retry_in)
-            case CallSettled(outcome=Ok(rows=rows)) if len(rows) >= MOST_ROWS:
-                self._log.warning("as many rows as the vendor ever sends: some may be missing", **_where(event.call))
-            case CallSettled():
-                pass
             case _ as never:
                 assert_never(never)
+
+    def _look_at_size(self, event: CallSettled) -> None:
+        outcome = event.outcome
+        if isinstance(outcome, Ok) and len(outcome.rows) >= MOST_ROWS:
+            self._log.warning("as many rows as the vendor ever sends: some may be missing", **_where(event.call))
 
     def _say_closed(self, event: TokenClosed) -> None:
         operation = event.operation

@@ -73,6 +73,11 @@ class Endings:
             outcome = self._refused.get(ended.call.id, ended.outcome)
             self._settle(ended.lane, Settlement(ended.call, outcome, ended.attempts, at, 0.0), 0)
 
+    async def caught_up(self, lane: Lane) -> bool:
+        """Wait until the reader of a lane's records has taken what there is; False when it stands still."""
+        records = self.passes.get(lane)
+        return records is None or await records.caught_up()
+
     def broke(self, error: StateError) -> None:
         """Take in that the state cannot be used: nothing more may be called."""
         self._parts.broke(error)

@@ -13,9 +13,9 @@ that each of its calls is said to be skipped.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
-from typing import Final
+from typing import Final, Protocol
 
 from wolkvox_async.marks import tail
 from wolkvox_async.model import Call
@@ -54,13 +54,29 @@ class Appetite:
         return lane.closed or (self._scheduler.ready < self._enough and lane.budget.free)
 
 
-class Feed:
-    """A pass's calls; `queue` looks their tokens up and queues them."""
+class Eater(Protocol):
+    """Whose calls are fed: a pass."""
 
-    def __init__(self, calls: Iterator[Call], settled: frozenset[str], queue: Callable[[list[Call]], Awaitable[None]]):
+    async def queue(self, calls: list[Call]) -> None:
+        """Look the tokens of `calls` up and queue them."""
+
+    async def appetite(self) -> None:
+        """Wait until more calls are of use."""
+
+    def fed(self) -> None:
+        """Take in that there are no more calls; those queued may all have ended by now."""
+
+    def break_down(self, why: Exception) -> None:
+        """Take in that no more can be queued."""
+
+
+class Feed:
+    """A pass's calls; those that the run has `settled` before are left out."""
+
+    def __init__(self, calls: Iterator[Call], settled: frozenset[str], eater: Eater) -> None:
         self._calls: Final = calls
         self._settled: Final = settled
-        self._queue: Final = queue
+        self._eater: Final = eater
         self._task: asyncio.Task[None] | None = None
         self.begun = 0  # calls that were queued
         self.spared = 0  # calls that the run has settled before
@@ -74,21 +90,23 @@ class Feed:
         self.spared += len(portion) - len(wanted)
         self.begun += len(wanted)
         if wanted:
-            await self._queue(wanted)
+            await self._eater.queue(wanted)
+        if self.is_over:
+            self._eater.fed()
 
-    def go_on(self, wait: Callable[[], Awaitable[None]], broke: Callable[[Exception], None]) -> None:
-        """Queue the rest, in the background; `wait` says when, and `broke` is told what went wrong."""
+    def go_on(self) -> None:
+        """Queue the rest, in the background."""
         if not self.is_over:
-            self._task = asyncio.create_task(self._rest(wait, broke), name="wolkvox_async feed")
+            self._task = asyncio.create_task(self._rest(), name="wolkvox_async feed")
 
-    async def _rest(self, wait: Callable[[], Awaitable[None]], broke: Callable[[Exception], None]) -> None:
+    async def _rest(self) -> None:
         try:
             while not self.is_over:
-                await wait()
+                await self._eater.appetite()
                 await self.feed()
                 await asyncio.sleep(0)
         except Exception as error:  # noqa: BLE001 - whoever reads the pass gets it
-            broke(error)
+            self._eater.break_down(error)
 
     def stop(self) -> None:
         """Queue nothing more."""

@@ -26,7 +26,7 @@ from wolkvox_async.errors import OutputClosedError, UsageError
 from wolkvox_async.lines import line
 from wolkvox_async.marks import Mark, mark_of
 from wolkvox_async.model import Call, Skipped
-from wolkvox_async.ports import Clock, OpenRun, RunOrder, Sink
+from wolkvox_async.ports import Alarm, Clock, OpenRun, RunOrder, Sink
 from wolkvox_async.records import Counters, Record, RunRecord, Settlement, call_records, run_ended, run_started
 from wolkvox_async.scheduling.queues import Lane
 
@@ -34,6 +34,7 @@ from .feeding import Feed
 from .reading import Reading, pieces
 
 UNIT: Final = 65_536  # bytes of answer that take up one more unit of a lane's room
+STANDSTILL: Final = 1.0  # seconds for which turns wait for a reader who is behind; then they end
 _COUNTED_AT_ONCE: Final = 5_000  # operations
 _IN_THE_PIPE: Final = 1.0  # seconds: what was written to a reader that went away within them did not arrive
 
@@ -113,6 +114,8 @@ class Records:
         self._in_the_pipe: Final[deque[tuple[float, Sequence[Mark]]]] = deque()
         self._reader: asyncio.Future[None] | None = None
         self._taken: Final = asyncio.Event()
+        self._stands_still = False  # the reader, for a while now
+        self._alarm: Alarm | None = None
         self._entered = self._left = self._is_read = False
         self._broken: Exception | None = None
         self._started_at = 0.0
@@ -160,10 +163,10 @@ class Records:
             if number % _COUNTED_AT_ONCE == 0:
                 await asyncio.sleep(0)
         self._started_at = self._parts.clock.now()
-        self._feed = Feed(self._parts.plan(opened), opened.settled, lambda calls: self._yard.queue(self, calls))
+        self._feed = Feed(self._parts.plan(opened), opened.settled, self)
         await self._feed.feed()
         await asyncio.sleep(0)  # what was started just now is under way, whatever the reader does first
-        self._feed.go_on(lambda: self._yard.appetite(self), self.break_down)
+        self._feed.go_on()
 
     def _leave(self) -> None:
         self._left = True
@@ -173,7 +176,19 @@ class Records:
         self._take()
         self._wake()
 
-    # --- in: called by the engine ---------------------------------------------------------
+    # --- in: called by the feed and by the engine -------------------------------------------
+
+    async def queue(self, calls: list[Call]) -> None:
+        """Queue calls of the pass."""
+        await self._yard.queue(self, calls)
+
+    async def appetite(self) -> None:
+        """Wait until more calls of the pass are of use."""
+        await self._yard.appetite(self)
+
+    def fed(self) -> None:
+        """Note that the pass has no more calls: when all have ended, the reader need not wait."""
+        self._wake()
 
     def settle(self, settlement: Settlement, units: int) -> None:
         """Take in a settled call that takes up `units` of room until it is delivered."""
@@ -199,6 +214,20 @@ class Records:
         """Wait until the reader has taken what is buffered."""
         if self._buffer:
             await self._taken.wait()
+
+    async def caught_up(self) -> bool:
+        """Wait until the reader has taken what is buffered; False when it stands still."""
+        if self._buffer and not self._stands_still:
+            if self._alarm is None:
+                clock = self._parts.clock
+                self._alarm = clock.alarm(clock.now() + STANDSTILL, self._stand_still)
+            await self._taken.wait()
+        return not self._stands_still
+
+    def _stand_still(self) -> None:
+        self._alarm = None
+        self._stands_still = True
+        self._taken.set()
 
     @property
     def is_left(self) -> bool:
@@ -276,7 +305,11 @@ class Records:
     def _take(self) -> tuple[list[Settlement], int]:
         batch, self._buffer = self._buffer, []
         units, self._units = self._units, 0
+        self._stands_still = False
         self._taken.set()
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
         return batch, units
 
     async def _arrival(self) -> None:
