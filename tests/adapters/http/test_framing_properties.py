@@ -11,7 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.adapters.http.clients import CHUNKED, answer, chunked, headed
-from wolkvox_async.adapters.http.framing import AnswerReader, FramingError, answer_parser
+from wolkvox_async.adapters.http.framing import AnswerReader, FramingError
+from wolkvox_async.adapters.http.parts import answer_parser
 
 Read: TypeAlias = tuple[str, int, bytes, bool]
 MANY: Final = settings(max_examples=150)

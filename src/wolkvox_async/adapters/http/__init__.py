@@ -1,5 +1,7 @@
 """HTTP, as a client: the only place that talks it, and the only client use of aiohttp."""
 
-from .transport import HttpSettings, HttpTransport
+from .parts import misfit
+from .settings import HttpSettings
+from .transport import HttpTransport
 
-__all__ = ["HttpSettings", "HttpTransport"]
+__all__ = ["HttpSettings", "HttpTransport", "misfit"]

@@ -162,14 +162,14 @@ def pieces(raw: bytes, encoding: str) -> Pieces:
 
 def fits(raw: bytes, encoding: str, *, most: int) -> bool:
     """Tell whether the decoded body has at most `most` bytes, keeping none of it. Raises `BodyError`."""
-    if _is_plain(encoding):
+    if is_plain(encoding):
         return len(raw) <= most
     return all(size <= most for size in accumulate(map(len, pieces(raw, encoding))))
 
 
 def decoded(raw: bytes, encoding: str, *, most: int) -> bytes | None:
     """Return the decoded body; None when it is larger than `most` bytes. Raises `BodyError`."""
-    if _is_plain(encoding):
+    if is_plain(encoding):
         return raw if len(raw) <= most else None
     whole = BytesIO()  # gives away what it has collected without a copy
     for piece in pieces(raw, encoding):
@@ -179,5 +179,6 @@ def decoded(raw: bytes, encoding: str, *, most: int) -> bytes | None:
     return whole.getvalue()
 
 
-def _is_plain(encoding: str) -> bool:
-    return _DECODERS.get(encoding.strip().lower()) is _plain
+def is_plain(encoding: str) -> bool:
+    """Tell whether the encoding is none at all."""
+    return not encoding or _DECODERS.get(encoding.strip().lower()) is _plain

@@ -1,10 +1,10 @@
 """Where an answer begins and ends, and whether anything came that is no part of it.
 
-`HttpResponseParser` of aiohttp (llhttp) reads heads and chunks; it is undocumented, and
-it does not say where in the bytes an answer ended. So the ends are found here: a head
-ends at its first blank line, a body with a length is handed to the parser up to that
-length and no further, a chunked one is only trusted to have ended exactly when the
-plain last chunk is the last thing that came.
+`HttpResponseParser` of aiohttp (llhttp) reads heads and chunks; it does not say where in
+the bytes an answer ended. So the ends are found here: a head ends at its first blank
+line, a body with a length is handed to the parser up to that length and no further, a
+chunked one is only trusted to have ended exactly when the plain last chunk is the last
+thing that came.
 
 `surplus` errs on the side of caution: where the end of an answer cannot be told from
 what follows, the connection must not be used again.
@@ -12,20 +12,18 @@ what follows, the connection must not be used again.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Any, Final
 
-from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.http_parser import HttpResponseParser, RawResponseMessage
+from .parts import HttpProcessingError, HttpResponseParser, RawResponseMessage
 
 MAX_HEAD: Final = 65_536
 """Bytes that may come before the body: interim answers and the head."""
 
-_NO_LIMIT: Final = 2**30  # of the parser's own buffer, which is emptied after every piece
 _BLANK_LINE: Final = re.compile(rb"\n\r?\n")
 _LAST_CHUNK: Final = b"\r\n0\r\n\r\n"
 _LONGEST_LENGTH: Final = 20
+_SHORT_HEAD: Final = 1_024  # bytes
 
 
 class FramingError(Exception):
@@ -41,6 +39,7 @@ class AnswerReader:
         "_left",
         "_payload",
         "_tail",
+        "begin",
         "complete",
         "head_size",
         "length",
@@ -52,13 +51,19 @@ class AnswerReader:
         self.message: RawResponseMessage | None = None
         self.complete = False
         self.surplus = False
-        self.head_size = 0  # bytes, once the head is whole
+        self.begin = b""  # the head as it came, once it is whole, unless it is long
+        self.head_size = 0  # bytes of it
         self.length: int | None = None  # of the body, where the head tells it
         self._before = 0  # bytes of what came before the head
         self._head = b""  # what there is of the head
         self._left: int | None = None  # bytes of the body still to come, where that is known
         self._payload: Any = None
         self._tail = _LAST_CHUNK[:2]  # the last bytes that came of a chunked body, or of the head
+
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing can follow on this connection."""
+        return self.surplus or self.message is None or self.message.should_close
 
     def feed(self, parser: HttpResponseParser, data: bytes) -> bytes:
         """Take in `data` and return what it holds of the body; raises `FramingError`."""
@@ -105,6 +110,7 @@ class AnswerReader:
             self.surplus = True  # nobody asked for an interim answer
             return
         self.message, self._payload, self.head_size = message, payload, len(head)
+        self.begin = head if len(head) <= _SHORT_HEAD else b""
         self.length = self._left = _told_length(message)
 
     def _of_the_body(self, parser: HttpResponseParser, data: bytes) -> bytes:
@@ -136,23 +142,6 @@ class AnswerReader:
         if self._left is not None:
             return self._left == 0
         return self.message is None or not self.message.chunked or self._tail == _LAST_CHUNK
-
-
-def answer_parser(loop: asyncio.AbstractEventLoop) -> HttpResponseParser:
-    """Return aiohttp's parser, set to leave decompression to us."""
-    return HttpResponseParser(_NoFlowControl(), loop, _NO_LIMIT, read_until_eof=True, auto_decompress=False)  # type: ignore[arg-type]
-
-
-class _NoFlowControl:
-    """Stands where the parser expects a protocol that can be paused; ours pauses itself."""
-
-    _reading_paused: Final = False
-
-    def pause_reading(self) -> None:
-        """Do nothing: the wire pauses when a body is big, and the payload is emptied at once."""
-
-    def resume_reading(self, resume_parser: bool = True) -> None:
-        """Do nothing."""
 
 
 def _parse(parser: HttpResponseParser, data: bytes) -> Any:

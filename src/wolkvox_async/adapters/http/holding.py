@@ -17,39 +17,35 @@ BIG_ROOM: Final = 2**40
 
 
 class Holding:
-    """The body as far as it was read, one answer after the other; `give_up` is called when its room is lost."""
+    """The body as far as it was read, one answer after the other; the next read goes into `buffer`.
 
-    __slots__ = ("_blocks", "_body", "_claim", "_give_up", "_lane", "_room", "_tls", "received")
+    Whoever asks for room says what to call when it is lost.
+    """
 
-    def __init__(self, room: Room, give_up: Callable[[], None], *, tls: bool) -> None:
+    __slots__ = ("_blocks", "_body", "_claim", "_first", "_lane", "_room", "_tls", "buffer", "is_wide", "received")
+
+    def __init__(self, room: Room, *, tls: bool) -> None:
         self._room: Final = room
         self._tls: Final = tls
-        self._give_up: Final = give_up
         self._claim: Claim | None = None  # on the pool
         self._lane: Claim | None = None
-        self._body = BytesIO()  # gives away what it has collected without a copy
+        self._first = b""  # the first piece, which mostly is the whole body
+        self._body: BytesIO | None = None  # further ones; gives away what it has collected without a copy
         # Full ones: a buffer that grows further is moved, and stands in memory twice meanwhile.
         self._blocks: list[bytes] = []
+        self.buffer = room.buffer(large=False, tls=tls)
+        self.is_wide = False  # it has more room than everybody has; `let_go` ends that
         self.received = 0  # bytes of the answer, all told
 
     @property
     def size(self) -> int:
         """Bytes of the body so far."""
-        return len(self._blocks) * BIG + self._body.tell()
+        return len(self._blocks) * BIG + (len(self._first) if self._body is None else self._body.tell())
 
     @property
     def is_big(self) -> bool:
         """Whether a big body may be in memory."""
         return self._lane is not None
-
-    def begin(self) -> None:
-        """Be ready for the next answer."""
-        self._drop()
-        self.received = 0
-
-    def buffer(self) -> memoryview:
-        """Return where the next read goes."""
-        return self._room.buffer(large=self._claim is not None or self._lane is not None, tls=self._tls)
 
     def read(self, size: int) -> bytes:
         """Return the `size` bytes that the last read has brought, and count them."""
@@ -58,10 +54,18 @@ class Holding:
             self._claim.bring(size)
         if self._lane is not None:
             self._lane.bring(size)
-        return self._room.read(size)
+        return bytes(self.buffer[:size])
 
     def add(self, piece: bytes) -> None:
         """Take in the next piece of the body."""
+        if not piece:
+            return
+        if self._body is None:
+            if not self._first and len(piece) < BIG:
+                self._first = piece
+                return
+            self._body, self._first = BytesIO(self._first), b""
+            self._body.seek(0, SEEK_END)
         space = BIG - self._body.tell()
         self._body.write(piece[:space])
         if len(piece) >= space:
@@ -85,22 +89,36 @@ class Holding:
             return BIG if weight <= BIG else BIG_ROOM
         return weight + length - self.size if length <= BIG else BIG_ROOM
 
-    async def join_pool(self, wanted: int) -> None:
-        """Wait for room in the pool."""
-        self._claim = await self._room.pool.take(wanted, self._give_up)
+    def reserve(self, wanted: int, give_up: Callable[[], None]) -> bool:
+        """Take the room that `wants` tells, if that is possible without waiting."""
+        if wanted == BIG_ROOM:
+            claim = self._lane = self._room.lane.take_now(1, give_up)
+        else:
+            claim = self._claim = self._room.pool.take_now(wanted, give_up)
+        if self._lane is not None:
+            self.leave_pool()
+        self._widened()
+        return claim is not None
 
-    async def take_lane(self) -> None:
+    async def join_pool(self, wanted: int, give_up: Callable[[], None]) -> None:
+        """Wait for room in the pool."""
+        self._claim = await self._room.pool.take(wanted, give_up)
+        self._widened()
+
+    async def take_lane(self, give_up: Callable[[], None]) -> None:
         """Wait for the lane, which whoever reads a big body needs."""
         if self._claim is not None:
             self._claim.rest()
-        self._lane = await self._room.lane.take(1, self._give_up)
+        self._lane = await self._room.lane.take(1, give_up)
         self.leave_pool()
+        self._widened()
 
     async def hold_big(self) -> None:
         """Wait for the right to have a big body in memory, though none is being read."""
         if self._lane is None:
-            self._lane = await self._room.lane.take(1, self._give_up)
+            self._lane = await self._room.lane.take(1, _nothing)  # at rest: it cannot be lost
             self._lane.rest()
+            self._widened()
 
     def complete(self) -> bytes:
         """Return the whole body; its room is no larger than it needs, and cannot be lost any more."""
@@ -109,7 +127,7 @@ class Holding:
             self._claim.give_back(keep=self.size)
         if self._lane is not None:
             self._lane.rest()
-        body = self._body.getvalue()
+        body = self._first if self._body is None else self._body.getvalue()
         if self._blocks:
             body = b"".join((*self._blocks, body))
         self._drop()
@@ -128,6 +146,18 @@ class Holding:
         if self._lane is not None:
             self._lane.give_back()
             self._lane = None
+        self._widened()
+
+    def _widened(self) -> None:
+        """Read as much at once as there is room for."""
+        self.is_wide = self._claim is not None or self._lane is not None
+        self.buffer = self._room.buffer(large=self.is_wide, tls=self._tls)
 
     def _drop(self) -> None:
-        self._body, self._blocks = BytesIO(), []
+        self._first, self._body = b"", None
+        if self._blocks:
+            self._blocks = []
+
+
+def _nothing() -> None:
+    """Do nothing."""

@@ -118,13 +118,18 @@ class Store:
 
     async def take(self, amount: int, give_up: Callable[[], None]) -> Claim:
         """Wait for `amount`; `give_up` is called when the claim is lost, and must give it back."""
-        if self.used + amount > self.size:
+        claim = self.take_now(amount, give_up)
+        if claim is None:
             await self._in_turn(amount)
-        else:
-            self.used += amount
-        claim = Claim(self, amount, asyncio.get_running_loop().time(), give_up)
-        self._watched.add(claim)
+            claim = self._claimed(amount, give_up)
         return claim
+
+    def take_now(self, amount: int, give_up: Callable[[], None]) -> Claim | None:
+        """Take `amount` if there is so much; None if not."""
+        if self.used + amount > self.size:
+            return None
+        self.used += amount
+        return self._claimed(amount, give_up)
 
     def unwatch(self, claim: Claim) -> None:
         """Have `claim` not be lost any more."""
@@ -139,6 +144,11 @@ class Store:
                 self.used += wanted
                 turn.set_result(None)
         self._look_again_if_needed()
+
+    def _claimed(self, amount: int, give_up: Callable[[], None]) -> Claim:
+        claim = Claim(self, amount, asyncio.get_running_loop().time(), give_up)
+        self._watched.add(claim)
+        return claim
 
     async def _in_turn(self, amount: int) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -183,9 +193,5 @@ class Room:
         self._small: Final = {False: self._buffer[:_ONE_READ], True: self._buffer[:_ONE_TLS_READ]}
 
     def buffer(self, *, large: bool, tls: bool) -> memoryview:
-        """Return where the next read goes; `read` takes it out, before anything else is read."""
+        """Return where the next read goes; it is taken out before anything else is read."""
         return self._buffer if large else self._small[tls]
-
-    def read(self, size: int) -> bytes:
-        """Return the `size` bytes that the last read has brought."""
-        return bytes(self._buffer[:size])

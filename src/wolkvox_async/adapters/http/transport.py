@@ -7,8 +7,7 @@ elsewhere. What the network does comes back as a value; only cancellation is rai
 from __future__ import annotations
 
 import asyncio
-import ssl
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
 
@@ -17,41 +16,42 @@ import aiohttp
 from wolkvox_async.model import Answer, Breakdown, Call, ErrorKind, Operation, Token
 
 from . import bodies, faults
-from .parts import Opener
-from .requests import Address, address, request_head
+from .deadlines import Deadlines, TimeLimit
+from .dialling import Dialler
+from .heads import Grown, RawAnswer
+from .keeping import Keeper
+from .requests import Address, Targets, address, frame
 from .room import BIG, Room
-from .wire import RawAnswer, Wire
+from .settings import HttpSettings
+from .shared import Shared
+from .tls import tls_context
+from .wire import Wire
 
 _CLOSING_ROUNDS: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class HttpSettings:
-    """Where requests go and how much they may take; times in seconds, sizes in bytes."""
-
-    base_url: str = "https://wv{server}.wolkvox.com"
-    timeout: float = 65.0
-    connect_timeout: float = 10.0
-    max_body: int = 16_777_216
-    ca_file: str | None = None
-    proxy: str | None = field(default=None, repr=False)  # may hold a password
-    user_agent: str = "wolkvox-async"
+__all__ = ["HttpSettings", "HttpTransport", "HttpTurn"]
 
 
 class HttpTransport:
-    """The real transport; make one inside a running event loop."""
+    """The real transport; make one inside a running event loop, if `misfit` has nothing to say."""
 
     def __init__(self, settings: HttpSettings, *, connector: aiohttp.BaseConnector | None = None) -> None:
         """Use `connector` for new connections if given; it stays its owner's to close."""
         self.settings: Final = settings
-        tls = _tls_context(settings.ca_file) if settings.base_url.lower().startswith("https:") else None
-        self._opener: Final = Opener(connector=connector, tls=tls, proxy=settings.proxy)
+        self.targets: Final = Targets()
+        self.loop: Final = asyncio.get_running_loop()
+        self._tls: Final = tls_context(settings.ca_file) if settings.base_url.lower().startswith("https:") else None
+        self._dialler: Final = Dialler(connector=connector, tls=self._tls, proxy=settings.proxy)
         self._addresses: Final[dict[str, Address]] = {}  # one per server
+        self._deadlines: Final = Deadlines()
         self._room: Final = Room()
-        self._wires: Final[set[Wire]] = set()
+        self._wires: Final[set[Wire]] = set()  # all that are open
+        self._keeper: Final = Keeper(self._deadlines) if settings.connections == "shared" else None
+        self._shared: Final = Shared(settings.max_body, settings.timeout, self._deadlines, self._room, self._wires)
 
     def turn(self, operation: Operation) -> HttpTurn:
-        """Open a turn; it connects when its first attempt is made."""
+        """Open a turn; it takes or opens a connection when its first attempt is made."""
         return HttpTurn(self, self.address(operation.server))
 
     def address(self, server: str) -> Address:
@@ -61,21 +61,56 @@ class HttpTransport:
             found = self._addresses[server] = address(self.settings.base_url, server)
         return found
 
-    async def connect(self, at: Address, deadline: float) -> tuple[Wire, str | None] | Breakdown:
-        """Open a connection of its own, and say what a proxy wants to read in each request."""
-        settings, proxied = self.settings, self.settings.proxy is not None
-        limit = min(deadline, asyncio.get_running_loop().time() + settings.connect_timeout)
+    async def obtain(self, at: Address, deadline: float) -> Wire | Breakdown:
+        """Take a connection that was kept, or open one; `give_back` says that it is not in use any more."""
+        keeper = self._keeper
+        if keeper is None:
+            return await self._connect(at, deadline)
+        wire = await keeper.take(at.origin)
+        if wire is not None:
+            self._frame(wire, at)
+            return wire
+        met: Wire | Breakdown | None = None
         try:
-            async with asyncio.timeout_at(limit):
-                opened = await self._opener.open(at.origin)
-        except TimeoutError:
-            return faults.connect_timeout(min(settings.connect_timeout, settings.timeout), proxied=proxied)
+            met = await self._connect(at, deadline)
+        finally:
+            if not isinstance(met, Wire):
+                keeper.give_back(at.origin, None)
+        return met
+
+    def give_back(self, at: Address, wire: Wire, *, is_sound: bool) -> None:
+        """End the use of a connection; a sound one may be kept for the next turn, whosever that is."""
+        wire.holding.let_go()
+        if is_sound and self._tls is not None and wire.tls is not None:
+            self._tls.learn(wire.tls)
+        keeps = is_sound and self._keeper is not None
+        if not keeps:
+            wire.abort()
+        if self._keeper is not None:
+            self._keeper.give_back(at.origin, wire if keeps else None)
+
+    async def _connect(self, at: Address, deadline: float) -> Wire | Breakdown:
+        settings, proxied = self.settings, self.settings.proxy is not None
+        limit = TimeLimit(self._deadlines, min(deadline, self.loop.time() + settings.connect_timeout))
+        try:
+            with limit:
+                wire = await self._dialler.open(at.origin, self._shared)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return faults.connect_fault(error, proxied=proxied)
-        wire = Wire(opened, room=self._room, max_body=settings.max_body, timeout=settings.timeout)
-        self._wires.add(wire)
-        wire.gone.add_done_callback(lambda _: self._wires.discard(wire))
-        return wire, opened.proxy_lines
+        if limit.expired:
+            return faults.connect_timeout(min(settings.connect_timeout, settings.timeout), proxied=proxied)
+        self._frame(wire, at)
+        is_quiet = False
+        try:
+            is_quiet = wire.is_silent() or await wire.is_quiet()
+        finally:
+            if not is_quiet:
+                wire.abort()
+        return wire if is_quiet else wire.why_unusable()
+
+    def _frame(self, wire: Wire, at: Address) -> None:
+        lines = self._dialler.opener.proxy_lines(at.origin)
+        wire.frame = frame(at, user_agent=self.settings.user_agent, encodings=bodies.ACCEPTED, proxy_lines=lines)
 
     async def close(self) -> None:
         """Close every connection; when this returns no socket is left."""
@@ -85,17 +120,20 @@ class HttpTransport:
             if not self._wires:
                 break
             await asyncio.sleep(0)
-        await self._opener.close()
+        self._deadlines.rest()
+        await self._dialler.opener.close()
 
 
 class HttpTurn:
     """One token's turn: its calls back to back, over one connection while that stays sound."""
 
+    __slots__ = ("_at", "_is_sound", "_transport", "_wire")
+
     def __init__(self, transport: HttpTransport, at: Address) -> None:
         self._transport: Final = transport
         self._at: Final = at
         self._wire: Wire | None = None
-        self._proxy_lines: str | None = None
+        self._is_sound = False  # its last attempt brought an answer
 
     async def __aenter__(self) -> Self:
         return self
@@ -103,85 +141,87 @@ class HttpTurn:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.distrust()
+        self._let_go(is_sound=self._is_sound and kind is None)
 
     def distrust(self) -> None:
         """Close the connection, if there is one."""
-        if self._wire is not None:
-            self._wire.holding.let_go()
-            self._wire.abort()
-            self._wire = None
+        self._let_go(is_sound=False)
+
+    def _let_go(self, *, is_sound: bool) -> None:
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            self._transport.give_back(self._at, wire, is_sound=is_sound)
 
     async def attempt(self, call: Call) -> Answer | Breakdown:
         """Make one attempt at `call`."""
+        deadline = self._transport.loop.time() + self._transport.settings.timeout
+        self._is_sound = False
         try:
-            met = await self._attempt(call)
+            wire = self._ready() or await self._replaced(deadline)
+            met = wire if isinstance(wire, Breakdown) else await self._ask(wire, call, deadline)
         except BaseException:  # cancelled, nearly always
             self.distrust()
             raise
-        if self._wire is not None and isinstance(met, Breakdown):
-            self._wire.holding.let_go()
-        elif self._wire is not None:
-            self._wire.holding.leave_pool()  # whoever gets the answer parses it before anything else is read
+        self._is_sound = isinstance(met, Answer)
         return met
 
-    async def _attempt(self, call: Call) -> Answer | Breakdown:
-        settings = self._transport.settings
-        deadline = asyncio.get_running_loop().time() + settings.timeout
-        wire = await self._wire_for(deadline)
-        if isinstance(wire, Breakdown):
-            return wire
-        head = request_head(
-            call,
-            self._at,
-            user_agent=settings.user_agent,
-            encodings=bodies.ACCEPTED,
-            proxy_lines=self._proxy_lines,
-        )
-        met = await wire.ask(head, deadline=deadline)
-        return met if isinstance(met, Breakdown) else await self._decoded(met, wire, call.operation.token)
-
-    async def _wire_for(self, deadline: float) -> Wire | Breakdown:
-        if self._wire is not None:
-            self._wire.holding.let_go()
-            if await self._wire.is_quiet():
-                return self._wire
-            self._wire = None
-        met = await self._transport.connect(self._at, deadline)
+    async def _ask(self, wire: Wire, call: Call, deadline: float) -> Answer | Breakdown:
+        token = call.operation.token
+        raw = await wire.ask(self._transport.targets.of(call), token, deadline)
+        if isinstance(raw, Grown):
+            raw = await wire.go_on()
+        met: Answer | Breakdown
+        if isinstance(raw, Breakdown):
+            met = raw
+        else:
+            met = self._decoded_at_once(raw, wire, token) or await self._decoded(raw, wire, token)
         if isinstance(met, Breakdown):
-            return met
-        self._wire, self._proxy_lines = met
-        if await self._wire.is_quiet():
+            wire.holding.let_go()
+        elif wire.holding.is_wide:
+            wire.holding.leave_pool()  # whoever gets the answer parses it before anything else is read
+        return met
+
+    def _ready(self) -> Wire | None:
+        """Return the connection, if it may be asked at once."""
+        wire = self._wire
+        if wire is not None and wire.holding.is_wide:
+            wire.holding.let_go()
+        return wire if wire is not None and wire.is_silent() else None
+
+    async def _replaced(self, deadline: float) -> Wire | Breakdown:
+        """Return the connection, if it may be asked once what came was looked at, or another one."""
+        if self._wire is not None and await self._wire.is_quiet():
             return self._wire
-        wire, self._wire = self._wire, None
-        wire.abort()
-        return wire.why_unusable()
+        self.distrust()
+        met = await self._transport.obtain(self._at, deadline)
+        if isinstance(met, Wire):
+            self._wire = met
+        return met
+
+    def _decoded_at_once(self, raw: RawAnswer, wire: Wire, token: Token) -> Answer | None:
+        """Return the answer, if it is an ordinary one."""
+        head, body = raw.head, raw.body
+        if not head.is_plain or wire.holding.is_big or len(body) > BIG:
+            return None
+        return Answer(head.status, token.redact(body), None, None, raw.kept, raw.sent_at)
 
     async def _decoded(self, raw: RawAnswer, wire: Wire, token: Token) -> Answer | Breakdown:
-        encoding, most = _shown(raw.encoding, token), self._transport.settings.max_body
+        head, most = raw.head, self._transport.settings.max_body
+        encoding = _shown(head.encoding, token)
         try:
             body = None if wire.holding.is_big else bodies.decoded(raw.body, encoding, most=min(most, BIG))
             if body is None and bodies.fits(raw.body, encoding, most=most):
                 await wire.holding.hold_big()
                 body = bodies.decoded(raw.body, encoding, most=most)
         except bodies.BodyError as error:
-            return Breakdown(ErrorKind.MALFORMED, str(error), None, raw.status)
+            return Breakdown(ErrorKind.MALFORMED, str(error), None, head.status)
         if body is None:
-            return replace(faults.too_large(most, unanswered_since=None), status=raw.status)
-        body = token.redact(body)
-        pause = None if raw.retry_after is None else _shown(raw.retry_after, token)
-        location = None if raw.location is None else _shown(raw.location, token)
-        return Answer(raw.status, body, pause, location, raw.kept, raw.sent_at)
+            return replace(faults.too_large(most, unanswered_since=None), status=head.status)
+        pause = None if head.retry_after is None else _shown(head.retry_after, token)
+        location = None if head.location is None else _shown(head.location, token)
+        return Answer(head.status, token.redact(body), pause, location, raw.kept, raw.sent_at)
 
 
 def _shown(header: str, token: Token) -> str:
     """Return a header of an answer as it may be shown: text throughout, and without the token."""
     return token.redact(header.encode("utf-8", "surrogateescape")).decode("utf-8", "replace") if header else ""
-
-
-def _tls_context(ca_file: str | None) -> ssl.SSLContext:
-    # The default context verifies, and honours SSL_CERT_FILE.
-    context = ssl.create_default_context()
-    if ca_file is not None:
-        context.load_verify_locations(cafile=ca_file)
-    return context
