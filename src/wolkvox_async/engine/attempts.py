@@ -12,15 +12,17 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from wolkvox_async.classify import classify, error
 from wolkvox_async.model import Answer, AttemptOutcome, Breakdown, Call, ErrorKind, Failed
 from wolkvox_async.ports import Clock, Turn
 
 from .closing import Span, closing
-from .doubt import MESSAGE, Heard
+from .doubt import NOT_AS_BEFORE, OF_ANOTHER, Heard, names_of
 from .permits import Met, Permits, met
+
+T = TypeVar("T")
 
 
 class Attempts:
@@ -56,18 +58,25 @@ class Attempts:
         attempted = await self._attempt(turn, call)
         span = Span(started, self._clock.now(), self._clock.utc())
         outcome = _judge(attempted, span.at)
-        if isinstance(attempted, Answer) and not attempted.kept:
-            heard.forget()
-        if heard.doubts(call.operation.path, outcome):
+        if isinstance(attempted, Answer) and (doubt := self._doubt(heard, call, outcome, kept=attempted.kept)):
             turn.distrust()
             heard.forget()
             # The true answer may be on its way still, so the vendor may be at work on it.
-            attempted = Breakdown(ErrorKind.PROTOCOL, MESSAGE, span.ended)
+            attempted = Breakdown(ErrorKind.PROTOCOL, doubt, span.ended)
             outcome = _judge(attempted, span.at)
         closed = closing(call.operation, attempted, outcome, span, server_limit=self._server_limit)
         result = met(attempted, outcome, span, closed)
         self._permits.end(call, result)
         return result
+
+    def _doubt(self, heard: Heard, call: Call, outcome: AttemptOutcome, *, kept: bool) -> str | None:
+        """Return why an answer, on a connection that was `kept` or not, is not to be believed."""
+        if not kept:
+            heard.forget()
+        names = names_of(outcome)
+        if heard.doubts(call.operation.path, names):
+            return NOT_AS_BEFORE
+        return OF_ANOTHER if self._permits.doubts(call, names, kept=kept) else None
 
     async def _attempt(self, turn: Turn, call: Call) -> Answer | Breakdown:
         if self._abandoned.is_set():
@@ -87,16 +96,17 @@ class Attempts:
         # The request may have left just now.
         return Breakdown(ErrorKind.STOPPING, "stopped before the answer was complete", self._clock.now())
 
-    async def rest(self, rest: Callable[[], Awaitable[None]]) -> None:
-        """Wait for `rest`, unless everything was abandoned."""
+    async def wait(self, wait: Callable[[], Awaitable[T]]) -> T | None:
+        """Return what `wait` comes to; None once everything was abandoned."""
         if self._abandoned.is_set():
-            return
+            return None
         try:
-            await rest()
+            return await wait()
         except asyncio.CancelledError:
             if not self._abandoned.is_set():
                 raise
             _current_task().uncancel()
+            return None
 
 
 def _current_task() -> asyncio.Task[object]:

@@ -2,10 +2,15 @@
 
 The theory. An answer that nobody asked for and that arrives just after a question was
 written looks like the answer to it: HTTP has no way to tell. What can tell is the
-vendor's own name for the operation, which rows carry under `operation`. On a fresh
-connection the first answer is believed. From then on, for as long as the connection is
-kept, an answer for the same entry of the tenants file must name at least one operation
-that was named before; one that names only others is not believed.
+vendor's own name for the operation, which rows carry under `operation`.
+
+- `Heard`, within a turn. On a fresh connection the first answer is believed. From then
+  on, for as long as the connection is kept, an answer for the same entry of the tenants
+  file must name at least one operation that was named before.
+- `Known`, where a kept connection serves any token of its server. What an answer may be
+  mistaken for is then another token's, and the first of a turn has none before it. So
+  the names that a token is known by outlive turns and processes, and an answer that has
+  none of them, but one that another token is known by, is not believed.
 
 Answers without a name prove nothing and pass. A TOTAL row (SEEN among the vendor's data)
 names no operation.
@@ -13,16 +18,37 @@ names no operation.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Collection, Iterable
+from hashlib import blake2b
+from typing import Final
 
 from wolkvox_async.model import AttemptOutcome, Ok
+from wolkvox_async.ports import Names
 
-MESSAGE: Final = (
+NOT_AS_BEFORE: Final = (
     "the answer names another operation than those before it on the same connection, "
     "so it may be the answer to another question: its rows are not used"
 )
+OF_ANOTHER: Final = (
+    "the answer names an operation of another token and none that is known of this one, on a connection "
+    "that served others before, so it may be the answer to another question: its rows are not used"
+)
+MOST: Final = 16
+"""Names that a token is known by, at most."""
+
 _TOTAL: Final = "total"
 _LOOKED_AT: Final = 1_000  # rows of an answer: whoever is to be found out does not hide behind so many
+_REMEMBERED: Final = 1_024
+_LONG: Final = 200  # characters
+
+
+def names_of(outcome: AttemptOutcome) -> frozenset[str]:
+    """Return what an answer calls the operations that its rows are of."""
+    if not isinstance(outcome, Ok):
+        return frozenset()
+    rows = outcome.rows[:_LOOKED_AT]
+    told = {name for row in rows if type(row) is dict and type(name := row.get("operation")) is str}
+    return frozenset([name for text in told if (name := text.strip()) and name.casefold() != _TOTAL])
 
 
 class Heard:
@@ -34,18 +60,15 @@ class Heard:
         # By entry. Hashes, because a name is as long as its sender likes.
         self._names: Final[dict[str, set[int]]] = {}
 
-    def doubts(self, path: str, outcome: AttemptOutcome) -> bool:
-        """Tell whether `outcome`, of the entry `path`, is not to be believed; remember its names if it is."""
-        if not isinstance(outcome, Ok):
+    def doubts(self, path: str, names: Collection[str]) -> bool:
+        """Tell whether an answer of the entry `path` is not to be believed; remember its names if it is."""
+        if not names:
             return False
-        names = _names(outcome.rows)
-        known = self._names.get(path)
-        if known is None or not names:
-            self._names.setdefault(path, set()).update(names)
-            return False
-        if known and known.isdisjoint(names):
+        told = {hash(name) for name in names}
+        known = self._names.setdefault(path, told)
+        if known.isdisjoint(told):
             return True
-        known |= names
+        known |= told
         return False
 
     def forget(self) -> None:
@@ -53,7 +76,53 @@ class Heard:
         self._names.clear()
 
 
-def _names(rows: list[Any]) -> set[int]:
-    told = {name for row in rows[:_LOOKED_AT] if type(row) is dict and type(name := row.get("operation")) is str}
-    plain = (name.strip() for name in told)
-    return {hash(name) for name in plain if name and name.casefold() != _TOTAL}
+class Known:
+    """The names that tokens are known by, over all connections; `book` keeps them, at most `MOST` a token.
+
+    Of more, those with the smallest hashes are kept, whatever order they come in: two
+    tokens of one vendor operation are known by the same.
+    """
+
+    def __init__(self, book: Names) -> None:
+        self._book: Final = book
+        self._hashes: Final = Hashes()
+
+    def doubts(self, token: str, names: Collection[str], *, kept: bool) -> bool:
+        """Tell whether an answer of `token` is not to be believed; note what is new of its names if it is.
+
+        One on a fresh connection always is. If it has no name that is known, what was
+        known is over: the operation was renamed.
+        """
+        if not names:
+            return False
+        told, known = self._hashes.of(names), self._book.names(token)
+        if told <= known:
+            return False
+        if known.isdisjoint(told):
+            if known and kept:
+                return self._book.is_anothers(token, told)
+            known = frozenset()
+        most = frozenset(sorted(known | told)[:MOST])
+        if most != known:
+            self._book.name(token, most)
+        return False
+
+
+class Hashes:
+    """Numbers for names, the same in every process: 8 bytes of BLAKE2b, with a sign."""
+
+    def __init__(self) -> None:
+        self._hashes: Final[dict[str, int]] = {}  # of the last few: names come again and again
+
+    def of(self, names: Iterable[str]) -> frozenset[int]:
+        """Return the hashes of `names`."""
+        return frozenset([self._hashes.get(name) or self._hash(name) for name in names])
+
+    def _hash(self, name: str) -> int:
+        digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        number = int.from_bytes(digest, "big", signed=True)
+        if len(name) <= _LONG:
+            if len(self._hashes) >= _REMEMBERED:
+                self._hashes.clear()
+            self._hashes[name] = number
+        return number

@@ -7,6 +7,7 @@ asked again) and what the vendor said of the token (refused, quota used up).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,7 @@ from wolkvox_async.scheduling.skipping import CLOSING
 
 from .admission import GO, Verdict, admission
 from .closing import Closing, Span, sent_at
+from .doubt import Known
 from .holding import Holder
 
 
@@ -25,12 +27,15 @@ class Terms:
     """Times in seconds.
 
     An attempt that nothing more is heard of closes its token for `hold`; `token_gap` is the
-    pause behind every attempt; a call that is due within `wait` is waited for.
+    pause behind every attempt; a call that is due within `wait` is waited for. `shared`
+    says that a kept connection may serve any token of its server, so that answers are
+    compared with what others of their token, and of other tokens, called its operations.
     """
 
     hold: float = 70.0
     token_gap: float = 0.0
     wait: float = 10.0
+    shared: bool = False
 
 
 @dataclass(slots=True)
@@ -58,6 +63,7 @@ class Permits:
         self._clock: Final = clock
         self._terms: Final = terms
         self._holder: Final = Holder(state)
+        self._known: Final = Known(state) if terms.shared else None
 
     def claim(self, token: str) -> Claim:
         """Ask for the token, for one more reason; raises `StateError`."""
@@ -88,6 +94,10 @@ class Permits:
             return GO
         since = self._state.since(call.operation.token.id, call.question)
         return GO if since is None else admission(call, since, wait=self._terms.wait, now=self._clock.utc())
+
+    def doubts(self, call: Call, names: Collection[str], *, kept: bool) -> bool:
+        """Tell whether an answer that calls its operation `names`, on a `kept` connection, is another token's."""
+        return self._known is not None and self._known.doubts(call.operation.token.id, names, kept=kept)
 
     def begin(self, token: str) -> None:
         """Note that an attempt begins."""

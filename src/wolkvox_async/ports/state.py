@@ -91,7 +91,26 @@ class Leases(Protocol):
         ...
 
 
-class Knowledge(Protocol):
+class Names(Protocol):
+    """What answers call the operations of tokens; by token id. A name is a number of 64 bits, with a sign."""
+
+    def names(self, token: str) -> frozenset[int]:
+        """Return the names that `token` is known by, as far as it was looked at."""
+        ...
+
+    def is_anothers(self, token: str, names: Collection[int]) -> bool:
+        """Tell whether a token other than `token`, of those looked at, is known by one of `names`."""
+        ...
+
+    def name(self, token: str, names: Collection[int]) -> None:
+        """Note, for everybody and soon, that `token` is known by `names` and no others; it was looked at.
+
+        Each is kept, for good: whoever calls this bounds how many they are.
+        """
+        ...
+
+
+class Knowledge(Names, Protocol):
     """What is known of tokens; by token id, and by the question that was asked of them."""
 
     async def look(self, tokens: Collection[str]) -> None:

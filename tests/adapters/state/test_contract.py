@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -26,6 +27,7 @@ from wolkvox_async.ports import (
 )
 from wolkvox_async.records import Counters
 
+LEAST, MOST = -(1 << 63), (1 << 63) - 1  # that a name can be
 OUTPUT = Place("/var/out/usage.jsonl", 7, 42)
 
 
@@ -395,6 +397,91 @@ async def test_a_forgiven_token_is_forgiven_by_all_who_look(house: House) -> Non
     assert another.refusal(TOKEN) is None
     await state.close()
     await another.close()
+
+
+# --- names
+
+
+async def test_a_token_that_nobody_named_has_no_names(house: House) -> None:
+    state = await house.open()
+    assert state.names(TOKEN) == frozenset()
+    await state.look([TOKEN])
+    assert state.names(TOKEN) == frozenset()
+    assert not state.is_anothers(TOKEN, [1])
+    await state.close()
+
+
+async def test_a_name_is_known_at_once_and_soon_to_everybody_who_looks(house: House) -> None:
+    state, another = await house.open(), await house.open()
+    await state.look([TOKEN, OTHER])
+    state.name(TOKEN, [LEAST, -1, MOST])
+    state.name(OTHER, [0])
+    assert state.names(TOKEN) == {LEAST, -1, MOST}
+    await state.flush()
+    await another.look([TOKEN, OTHER])
+    for one in (state, another):
+        assert one.names(TOKEN) == {LEAST, -1, MOST}
+        assert one.names(OTHER) == {0}
+    await state.close()
+    await another.close()
+
+
+async def test_names_take_the_place_of_those_before_them(house: House) -> None:
+    state, another = await house.open(), await house.open()
+    await state.look([TOKEN])
+    for names in ([1, 2], [2, 3], [4]):
+        state.name(TOKEN, names)
+        await state.flush()
+        await another.look([TOKEN])
+        assert state.names(TOKEN) == another.names(TOKEN) == set(names)
+    assert not any(state.is_anothers(OTHER, [gone]) for gone in (1, 2, 3))
+    await state.close()
+    await another.close()
+
+
+async def test_what_was_read_before_a_commit_changes_nothing_after_it(house: House) -> None:
+    state, another = await house.open(), await house.open()
+    await state.look([TOKEN])
+    for name in range(10):
+        state.name(TOKEN, [name])
+        state.refuse(TOKEN, Refusal(ErrorKind.FORBIDDEN, f"no {name}", 3600))
+        looking = asyncio.create_task(state.look([TOKEN]))
+        await asyncio.sleep(0)
+        time.sleep(0.005)  # noqa: ASYNC251 - the event loop hears of both at once
+        await looking
+        assert state.names(TOKEN) == {name}
+        assert state.refusal(TOKEN) == Refusal(ErrorKind.FORBIDDEN, f"no {name}", 3600.0)
+    await state.flush()
+    await another.look([TOKEN])
+    assert another.names(TOKEN) == {9}
+    await state.close()
+    await another.close()
+
+
+async def test_a_name_is_anothers_when_some_other_token_has_it(house: House) -> None:
+    state = await house.open()
+    await state.look([TOKEN, OTHER])
+    state.name(TOKEN, [1, 2])
+    assert not state.is_anothers(TOKEN, [1, 2])
+    assert state.is_anothers(OTHER, [2, 5])
+    assert not state.is_anothers(OTHER, [5])
+    state.name(OTHER, [2])
+    assert state.is_anothers(TOKEN, [2])
+    assert not state.is_anothers(TOKEN, [1])
+    state.name(TOKEN, [1])
+    assert not state.is_anothers(OTHER, [2])
+    await state.close()
+
+
+async def test_a_token_that_nobody_looked_at_is_not_named(house: House) -> None:
+    state = await house.open()
+    await state.look([TOKEN])
+    state.name(TOKEN, [1])
+    state.name(OTHER, [2])
+    assert state.names(OTHER) == frozenset()
+    assert not state.is_anothers(TOKEN, [2])
+    assert state.is_anothers(OTHER, [1])
+    await state.close()
 
 
 # --- runs

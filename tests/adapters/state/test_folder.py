@@ -15,6 +15,7 @@ import pytest
 from tests.adapters.state.houses import NOON, OTHER, RUN, TOKEN, FolderHouse, Machine, mark
 from tests.adapters.state.test_contract import asked, begun, order, settle
 from wolkvox_async.adapters.state import SqliteState, default_folder, machine_clocks
+from wolkvox_async.adapters.state.folder import Folder, Presence
 from wolkvox_async.adapters.state.opening import DEFAULT_HOLD
 from wolkvox_async.errors import StateError
 from wolkvox_async.model import ErrorKind
@@ -154,6 +155,56 @@ async def test_many_tokens_keep_their_slots(folder: FolderHouse) -> None:
         await state.look(reversed(tokens))  # type: ignore[arg-type]
         closed = [token for token in tokens if isinstance(state.claim(token), Closed)]
         assert closed == [tokens[0], tokens[-1]]
+
+
+async def test_names_outlive_the_process(folder: FolderHouse) -> None:
+    tokens = [f"tk_{number:012x}" for number in range(1_200)]
+    async with await folder.open() as state:
+        await state.look(tokens)
+        for number, token in enumerate(tokens):
+            state.name(token, [number, -number])
+        state.name(tokens[7], [7_000])
+    async with await folder.open() as state:
+        assert not state.is_anothers(TOKEN, [8]), "nothing is known of tokens that nobody looked at"
+        await state.look(tokens)
+        assert state.names(tokens[7]) == {7_000}
+        assert all(state.names(token) == {n, -n} for n, token in enumerate(tokens) if n != 7)
+        assert state.is_anothers(TOKEN, [8])
+        assert not state.is_anothers(TOKEN, [7])
+
+
+async def without_names(folder: FolderHouse) -> None:
+    """Use the folder, and make it one of the time before names."""
+    await used(folder)
+    with sqlite3.connect(folder.folder / "state.db") as db:
+        db.execute("DROP TABLE names")
+    db.close()
+
+
+async def test_a_folder_of_the_time_before_names_opens_and_keeps_what_it_knows(folder: FolderHouse) -> None:
+    await without_names(folder)
+    for _ in range(2):
+        async with await folder.open() as state:
+            assert not state.notices
+            await state.look([TOKEN])
+            assert state.since(TOKEN, "interactions") == pytest.approx(0)
+            state.name(TOKEN, [1])
+    async with await folder.open() as state:
+        await state.look([TOKEN])
+        assert state.names(TOKEN) == {1}
+
+
+async def test_a_folder_that_an_older_program_has_open_is_given_names_all_the_same(folder: FolderHouse) -> None:
+    await without_names(folder)
+    presence = Presence(Folder(folder.folder))
+    presence.settle_in()
+    assert presence.alone
+    async with await folder.open() as state:
+        await state.look([TOKEN])
+        state.name(TOKEN, [1])
+        await state.flush()
+        assert state.names(TOKEN) == {1}
+    presence.leave()
 
 
 # --- clocks

@@ -12,6 +12,7 @@ from wolkvox_async.ports import Place
 
 from .clocks import Era
 from .knowledge import HORIZON
+from .names import READ_NAMES
 from .outcomes import NEVER, Row, adopting, read_asked, row_of, take
 from .reconciling import Reconciliation
 from .refusals import READ_REFUSALS, Closure
@@ -28,6 +29,7 @@ class Found:
     stamps: dict[int, int]
     asked: list[tuple[int, str, float]] = field(default_factory=list)
     closures: dict[int, Closure] = field(default_factory=dict)
+    names: dict[int, list[int]] = field(default_factory=dict)
 
 
 def look_up(db: sqlite3.Connection, slots: Slots, era: Era, tokens: Sequence[int]) -> Found:
@@ -40,6 +42,8 @@ def look_up(db: sqlite3.Connection, slots: Slots, era: Era, tokens: Sequence[int
         found.asked.extend(read_asked(db, some, era, HORIZON))
         refusals = db.execute(f"{READ_REFUSALS} WHERE slot IN ({marks_for(len(some))})", some)
         found.closures.update({slot: Closure.of_row(row) for slot, *row in refusals})
+        for slot, name in db.execute(f"{READ_NAMES} WHERE slot IN ({marks_for(len(some))})", some):
+            found.names.setdefault(slot, []).append(name)
     return found
 
 

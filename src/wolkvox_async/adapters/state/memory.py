@@ -8,7 +8,8 @@ other and know of each other's calls as processes do that share a folder. Each b
 one engine. All are used in one event loop.
 
 Per token some 500 bytes, and 150 for every question that was asked of it within a day;
-100 for every settled call of a run, until that run is complete and has no name.
+100 for every settled call of a run, until that run is complete and has no name. Where
+connections are shared, 200 for the name of a token's operation.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from wolkvox_async.ports import Claim, Clock, Closed, Granted, OpenRun, Place, R
 from .knowledge import HORIZON
 from .looking import is_sound
 from .memory_runs import MemoryRuns
+from .names import NameIndex
 
 _NEVER: Final = float("-inf")
 _MANY: Final = 64  # questions of a token, before old ones are looked for
@@ -60,6 +62,7 @@ class _Shared:
 
     tokens: dict[str, _Token] = field(default_factory=dict)
     runs: MemoryRuns = field(default_factory=MemoryRuns)
+    names: NameIndex[str] = field(default_factory=NameIndex)
     down: dict[str, float] = field(default_factory=dict)
 
 
@@ -180,6 +183,19 @@ class MemoryState:
         self._check()
         for token in tokens:
             self._token(token).refusal = None
+
+    def names(self, token: str) -> frozenset[int]:
+        """Return the names that `token` is known by."""
+        return self._shared.names.of(token)
+
+    def is_anothers(self, token: str, names: Collection[int]) -> bool:
+        """Tell whether another token is known by one of `names`."""
+        return self._shared.names.is_anothers(token, names)
+
+    def name(self, token: str, names: Collection[int]) -> None:
+        """Note by which names `token` is known; tokens never looked at are passed over."""
+        if token in self._known:
+            self._shared.names.put(token, names)
 
     # --- runs
 

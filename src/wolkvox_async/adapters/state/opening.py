@@ -67,6 +67,7 @@ def open_state(root: Path, clocks: Clocks, *, power: bool) -> tuple[Opened, sqli
         undo.callback(presence.leave)
         try:
             db, notices = _Opening(folder, clocks, undo).all() if presence.alone else (_join(folder, clocks, undo), ())
+            schema.complete(db)
             opened = _opened(folder, presence, db, clocks, notices)
             undo.callback(opened.slots.close)
             _configure(db, power=power)

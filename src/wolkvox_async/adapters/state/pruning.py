@@ -3,7 +3,8 @@
 A run that nobody touched for 40 days (a named one: 400), what is known of a question that
 nobody asked for 400 days (40, when it was only ever planned), and how far an output was read 400 days ago. Days count
 back from the last thing that was done, or from now where that is earlier: a clock that is
-wrong for a moment makes nobody forget. Tokens stay: they take some 70 bytes each.
+wrong for a moment makes nobody forget. Tokens stay: they take some 70 bytes each, and
+20 for every name that they are known by.
 """
 
 from __future__ import annotations

@@ -50,6 +50,9 @@ _TABLES: Final = (
         server TEXT PRIMARY KEY, end_boot INTEGER, end_elapsed REAL, end_wall REAL) WITHOUT ROWID""",
 )
 
+# Hashes of what answers call a token's operations. Folders that were made before it was thought of lack it.
+_NAMES: Final = """CREATE TABLE names (
+    slot INTEGER NOT NULL, name INTEGER NOT NULL, PRIMARY KEY (slot, name)) WITHOUT ROWID"""
 
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -126,11 +129,25 @@ def create(db: sqlite3.Connection, **meta: Any) -> None:
     """Make the tables in an empty file, and note `meta` with them."""
     db.execute("PRAGMA journal_mode = WAL")
     with transaction(db):
-        for table in _TABLES:
+        for table in (*_TABLES, _NAMES):
             db.execute(table)
         db.execute(f"PRAGMA application_id = {_APPLICATION}")
         db.execute(f"PRAGMA user_version = {VERSION}")
         write_meta(db, **meta)
+
+
+def complete(db: sqlite3.Connection) -> None:
+    """Make the table that an older folder lacks; raises `sqlite3.Error`."""
+    if _has_names(db):
+        return
+    with transaction(db):
+        if not _has_names(db):  # nobody else made it meanwhile
+            db.execute(_NAMES)
+
+
+def _has_names(db: sqlite3.Connection) -> bool:
+    found = db.execute("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'names'").fetchone()
+    return bool(found[0])
 
 
 @contextmanager

@@ -14,7 +14,6 @@ a process with an open state has nothing of it: its copy fails, and gives nothin
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -32,6 +31,7 @@ from .keeper import Keeper
 from .knowledge import Memory
 from .leases import Lease, LocalLeases
 from .looking import Adoption, Found, is_sound, look_up
+from .names import NamedSlots
 from .outcomes import erase
 from .reconciling import has_shrunk
 from .refusals import Closure, erase_refusals, write_refusal
@@ -39,6 +39,7 @@ from .runs import Runs, read_position
 from .schema import write_meta
 from .slots import fresh_stamp
 from .tokens import find_slots, make_slots, portions, token_number
+from .unwritten import Unwritten
 from .works import Entry, Expecting, Noted, Settling, SettlingParts, note_servers
 
 Durability: TypeAlias = Literal["process", "power"]
@@ -62,7 +63,8 @@ class SqliteState:
         self._leases: Final = LocalLeases(opened.token_locks, opened.slots, self._memory, monotonic, self._hold_longer)
         self._parts: Final = SettlingParts(opened.slots, self._runs, opened.era, self._leases)
         self._expected: Final = Expected(self._write_expected)
-        self._refusing: Final[Counter[int]] = Counter()  # slots whose refusal is not in the database yet
+        self._names: Final = NamedSlots(keeper.write)
+        self._refusing: Final = Unwritten()  # slots whose refusal is not in the database yet
         self._down: frozenset[str] = frozenset()
         self.notices: Final = opened.notices
         """What is to be said loudly about the folder: that it was damaged."""
@@ -139,6 +141,8 @@ class SqliteState:
             if slot not in self._refusing:
                 memory.refuse(slot, found.closures.get(slot))
             self._leases.learn(tokens[number], leases.get(number), slot, found.stamps[slot])
+        for slot, names in found.names.items():
+            self._names.learn(slot, names)
 
     def since(self, token: str, question: str) -> float | None:
         """Return how many seconds ago the last such request left that was answered, if that was within a day."""
@@ -170,7 +174,7 @@ class SqliteState:
             raise UsageError("a token was refused that nothing is known of: look before anything is sent")
         lease = self._leases.await_commit(token)
         self._memory.refuse(slot, closure)
-        self._refusing[slot] += 1
+        self._refusing.add(slot)
 
         def write(db: sqlite3.Connection) -> None:
             write_refusal(db, slot, closure)
@@ -178,9 +182,7 @@ class SqliteState:
                 self._slots.shake(slot, fresh_stamp())
 
         def heard() -> None:
-            self._refusing[slot] -= 1
-            if not self._refusing[slot]:
-                del self._refusing[slot]
+            self._refusing.written(slot)
             if lease is not None:
                 self._leases.committed(token, lease)
 
@@ -201,6 +203,21 @@ class SqliteState:
 
         for slot in await self._keeper.ask(forget):
             self._memory.refuse(slot, None)
+
+    def names(self, token: str) -> frozenset[int]:
+        """Return the names that `token` is known by."""
+        slot = self._memory.slots.get(token)
+        return frozenset() if slot is None else self._names.of(slot)
+
+    def is_anothers(self, token: str, names: Collection[int]) -> bool:
+        """Tell whether another token, of those looked at, is known by one of `names`."""
+        return self._names.is_anothers(self._memory.slots.get(token), names)
+
+    def name(self, token: str, names: Collection[int]) -> None:
+        """Note by which names `token` is known; tokens never looked at are passed over."""
+        slot = self._memory.slots.get(token)
+        if slot is not None:
+            self._names.note(slot, names)
 
     # --- runs
 

@@ -15,6 +15,7 @@ from wolkvox_async.model import Call
 from .clocks import Era
 from .committer import Work
 from .leases import Lease, LocalLeases
+from .names import Naming, Namings
 from .outcomes import NEVER, Row, Step, expecting, row_of, settling, take
 from .runs import Runs, tally
 from .slots import Slots, fresh_stamp
@@ -216,18 +217,24 @@ class SettlingParts:
 
 
 def combine(writes: Sequence[Work]) -> list[Work]:
-    """Make one write of settlings that stand together, and everything ready that can be."""
+    """Make one write of settlings that stand together, one of all names, and everything ready that can be."""
     combined: list[Work] = []
     together: list[Settling] = []
+    namings: list[Naming] = []
     for write in (*writes, None):
         if isinstance(write, Settling):
             together.append(write)
+            continue
+        if isinstance(write, Naming):
+            namings.append(write)  # nothing else in a group depends on names
             continue
         if together:
             combined.append(Settlement(together))
             together = []
         if write is not None:
             combined.append(_Expectation(write) if isinstance(write, Expecting) else write)
+    if namings:
+        combined.append(Namings(namings))
     return combined
 
 
