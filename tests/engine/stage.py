@@ -7,7 +7,7 @@ import itertools
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from wolkvox_async.catalog import Catalog
 from wolkvox_async.engine import Engine, EngineParts
 from wolkvox_async.engine.crew import CrewParts
 from wolkvox_async.engine.permits import Terms
+from wolkvox_async.engine.regulation import Regulator
 from wolkvox_async.model import Answer, Breakdown, Call, ErrorKind, Operation, Token
 from wolkvox_async.planning import Subscription, Wanted
 from wolkvox_async.ports import (
@@ -35,6 +36,7 @@ from wolkvox_async.ports import (
 )
 from wolkvox_async.records import CallRecord, Record
 from wolkvox_async.scheduling.decisions import AfterFailure, Limits
+from wolkvox_async.scheduling.flow import Flow
 from wolkvox_async.scheduling.retry import RetryPolicy
 from wolkvox_async.scheduling.scheduler import Scheduler
 from wolkvox_async.testing import ScriptedTransport, ok_answer, refusal
@@ -154,6 +156,8 @@ class Stage:
     jitter: float | None = None
     seed: int = 7  # of chance, and so of the ids of runs
     transport: Transport | None = None
+    flow: Flow | None = None  # with one, the limits are found while calls are made
+    shared: bool = False  # connections, between tokens
 
     def __post_init__(self) -> None:
         self.ear = Ear()
@@ -161,15 +165,18 @@ class Stage:
 
     def engine(self) -> Engine:
         clock = self.clock or LoopWall()
+        limits = self.limits if self.flow is None else replace(self.limits, max_in_flight=self.flow.total)
+        scheduler = self.scheduler = Scheduler(limits, self.retry, after_failure=self.after_failure)
         crew = CrewParts(
-            scheduler=Scheduler(self.limits, self.retry, after_failure=self.after_failure),
+            scheduler=scheduler,
             transport=self.transport or self.scripted,
             clock=clock,
             hook=self.hook or self.ear,
             chance=Random(self.seed).random if self.jitter is None else itertools.repeat(self.jitter).__next__,
             state=self.state or MemoryState(clock),
             server_limit=self.server_limit,
-            terms=Terms(max(65.0, 10.0 + self.server_limit), self.limits.token_gap, self.wait),
+            terms=Terms(max(65.0, 10.0 + self.server_limit), self.limits.token_gap, self.wait, self.shared),
+            regulator=None if self.flow is None else Regulator(self.flow, scheduler),
         )
         parts = EngineParts(crew, self.tokens, CATALOG, self.limits, self.retry.max_attempts, "0.1.0", self.interval)
         return Engine(self.subscriptions, parts)

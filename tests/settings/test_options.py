@@ -90,3 +90,18 @@ def test_a_proxys_password_is_not_shown() -> None:
 @pytest.mark.parametrize(("text", "seconds"), [("65", 65.0), ("0.5", 0.5), ("1e1", 10.0)])
 def test_seconds_may_be_decimals(text: str, seconds: float) -> None:
     assert read_options({"timeout": text}, ENGINE_OPTIONS) == ({"timeout": seconds}, [])
+
+
+@pytest.mark.parametrize(("text", "number"), [("auto", "auto"), ("1", 1), ("1000000", 1_000_000)])
+def test_calls_in_flight_are_a_number_or_left_to_the_engine(text: str, number: int | str) -> None:
+    assert read_options({"max-in-flight": text}, ENGINE_OPTIONS) == ({"max_in_flight": number}, [])
+
+
+@pytest.mark.parametrize("text", ["Auto", "automatic", "0", "1000001", "", "-1", "1.5"])
+def test_calls_in_flight_that_are_neither_are_refused_with_both_named(text: str) -> None:
+    _, mistakes = read_options({"max-in-flight": text}, ENGINE_OPTIONS)
+    assert "or auto" in str(mistakes[0])
+
+
+def test_the_library_takes_auto_as_well() -> None:
+    assert Options(max_in_flight="auto").max_in_flight == "auto"

@@ -28,12 +28,18 @@ class Forecast:
     cannot: tuple[str, ...]
 
 
+def _bound_in_all(seconds: float, options: Options) -> list[tuple[float, str]]:
+    if options.max_in_flight == "auto":  # then the others are the bounds
+        return []
+    return [(seconds / options.max_in_flight, f"{options.max_in_flight} calls in flight in all")]
+
+
 def forecast(calls: Sequence[Call], options: Options, latency: float, licences: Mapping[str, int]) -> Forecast:
     """Work out the bounds for `calls` that take `latency` seconds each; `licences` by operation path."""
     tokens = Counter(call.operation.token for call in calls)
     servers = Counter(call.operation.server for call in calls)
     bounds = [
-        (len(calls) * latency / options.max_in_flight, f"{options.max_in_flight} calls in flight in all"),
+        *_bound_in_all(len(calls) * latency, options),
         *(
             (count * latency / options.per_server, f"server {name}, {options.per_server} calls in flight at once")
             for name, count in servers.items()

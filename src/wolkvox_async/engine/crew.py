@@ -37,6 +37,7 @@ from wolkvox_async.ports import (
 )
 from wolkvox_async.records import Settlement
 from wolkvox_async.scheduling.decisions import Attempt, Ended, Requeued, Settled
+from wolkvox_async.scheduling.queues import Lane
 from wolkvox_async.scheduling.scheduler import Scheduler
 from wolkvox_async.scheduling.skipping import CLOSING, held_by
 
@@ -45,6 +46,7 @@ from .attempts import Attempts
 from .doubt import Heard
 from .feeding import Appetite
 from .permits import Met, Permits, Terms
+from .regulation import Regulator
 
 ASK_AGAIN: Final = 0.5  # seconds until a token that another process has is asked for again
 
@@ -58,7 +60,7 @@ class Report:
     size: int
 
 
-Rest: TypeAlias = Callable[[], Awaitable[None]]
+Rest: TypeAlias = Callable[[], Awaitable[object]]
 """What a worker has to wait for before it is free again."""
 
 
@@ -71,13 +73,19 @@ class Office(Protocol):
     def unsent(self, calls: Iterable[Ended]) -> None:
         """Take in calls that ended without another attempt."""
 
+    async def caught_up(self, lane: Lane) -> bool:
+        """Wait until the reader of a lane's records has taken what there is; False when it stands still."""
+
     def broke(self, error: StateError) -> None:
         """Take in that nothing more may be called."""
 
 
 @dataclass(frozen=True, slots=True)
 class CrewParts:
-    """What the workers work with; `server_limit` in seconds, `chance` gives numbers in [0, 1)."""
+    """What the workers work with; `server_limit` in seconds, `chance` gives numbers in [0, 1).
+
+    Without a `regulator` the limits stay as they are.
+    """
 
     scheduler: Scheduler
     transport: Transport
@@ -87,6 +95,7 @@ class CrewParts:
     state: State
     server_limit: float
     terms: Terms
+    regulator: Regulator | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,8 +230,19 @@ class Crew:
                     following = self._admitted(following)
                     if rest is not None:
                         self._go_on_without_me(group, following)
-                        await self._attempts.rest(rest)
+                        await self._attempts.wait(rest)
                         return
+                    if following is not None and not following.lane.budget.free:
+                        following = await self._behind_the_reader(following)
+
+    async def _behind_the_reader(self, attempt: Attempt) -> Attempt | None:
+        """Wait for a reader who is a little behind, with the connection open; the turn ends if he stands still."""
+        goes_on = await self._attempts.wait(lambda: self._office.caught_up(attempt.lane))
+        if goes_on:
+            return attempt
+        now = self._parts.clock.now()
+        settled = self._parts.scheduler.postpone(attempt, now=now, until=now)
+        return None if settled is None else self._admitted(self._settle(settled))
 
     def _admitted(self, attempt: Attempt | None) -> Attempt | None:
         """Return the next attempt of the turn that may be made now; calls that may not be made end on the way."""
@@ -255,7 +275,12 @@ class Crew:
     def _take_in(self, attempt: Attempt, met: Met) -> tuple[Attempt | None, Rest | None]:
         """Tell everybody how `attempt` ended; return what follows, and what to wait for before that."""
         parts, outcome, span = self._parts, met.outcome, met.span
+        if parts.regulator is not None:
+            server, seconds = attempt.call.operation.server, span.ended - span.started
+            parts.regulator.note(server, seconds, outcome, span.ended)
         ended = parts.scheduler.done(attempt, outcome, now=span.ended, jitter=parts.chance(), open_at=met.closing.until)
+        if parts.regulator is not None and parts.regulator.regulate(span.ended):
+            self.dispatch()
         self._tell(attempt, ended, met)
         if isinstance(ended, Requeued):
             return ended.following, None

@@ -13,35 +13,35 @@ engine, and inside the event loop is the wrong moment to find that out.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
-from urllib.request import getproxies, proxy_bypass  # noqa: TID251 - reads the environment, requests nothing
 
 import aiohttp
 
 from wolkvox_async import __version__
 from wolkvox_async.adapters.clock import LoopClock
-from wolkvox_async.adapters.http import HttpSettings, HttpTransport
 from wolkvox_async.adapters.secrets import Secrets
 from wolkvox_async.adapters.state import MemoryState, SqliteState
 from wolkvox_async.adapters.telemetry import Hooks, LogHook, library_logger
 from wolkvox_async.engine import Engine, EngineParts
 from wolkvox_async.engine.crew import CrewParts
 from wolkvox_async.engine.permits import Terms
+from wolkvox_async.engine.regulation import Regulator
 from wolkvox_async.errors import UsageError
+from wolkvox_async.planning import Subscription
 from wolkvox_async.ports import Clock, Hook, State, TokenSource, Transport
-from wolkvox_async.scheduling.decisions import Limits
 from wolkvox_async.scheduling.retry import RetryPolicy
 from wolkvox_async.scheduling.scheduler import Scheduler
 
-from .descriptors import affordable
 from .entries import Tenants
-from .options import Options, conflicts
+from .limits import choose_limits
+from .options import Options
 from .resolution import Guarded, References, exposed_files, resolve, secrets_of
 from .tokens import shared_tokens
+from .transports import make_transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +90,7 @@ class OpenEngine:
         self._entered = True
         log = library_logger()
         secrets = secrets_of(self._tenants, self._parts.environment)
-        subscriptions = await resolve(self._tenants, self._options.base_url, secrets)
-        for message in (*map(str, self._tenants.warnings), *exposed_files(secrets)):
-            log.warning(message)
-        for message in shared_tokens(subscription.operation for subscription in subscriptions):
-            log.warning(message)
+        subscriptions = await resolve_and_warn(self._tenants, self._options, secrets, log)
         clock = self._parts.clock or LoopClock()
         state = self._parts.state
         if state is None:
@@ -125,6 +121,29 @@ class OpenEngine:
             await state.close()
 
 
+async def resolve_and_warn(tenants: Tenants, options: Options, secrets: Secrets, log: Any) -> list[Subscription]:
+    """Resolve every token reference, and log what is odd about file and tokens; raises `ConfigurationError`."""
+    subscriptions = await resolve(tenants, options.base_url, secrets)
+    for message in (*map(str, tenants.warnings), *exposed_files(secrets)):
+        log.warning(message)
+    for message in shared_tokens(subscription.operation for subscription in subscriptions):
+        log.warning(message)
+    return subscriptions
+
+
+def assemble(
+    subscriptions: Iterable[Subscription], tenants: Tenants, options: Options, parts: Parts | None = None
+) -> Engine:
+    """Return an engine over operations whose tokens are resolved already; what it is made of is its own to close.
+
+    Of `tenants` only references, catalogue and path count. Without a state in `parts` it has one in memory.
+    """
+    parts = parts or Parts()
+    clock = parts.clock or LoopClock()
+    made = _Made(tenants, options, parts, secrets_of(tenants, parts.environment), library_logger())
+    return Engine(subscriptions, _engine_parts(made, clock, parts.state or MemoryState(clock)))
+
+
 async def open_state(options: Options, clock: Clock, log: Any) -> SqliteState | MemoryState:
     """Open the state folder that `options` name, or a state in memory; it is the caller's to close.
 
@@ -151,48 +170,27 @@ class _Made:
 
 def _engine_parts(made: _Made, clock: Clock, state: State) -> EngineParts:
     tenants, options, parts, log = made.tenants, made.options, made.parts, made.log
-    limits = Limits(affordable(options.max_in_flight, log), options.per_server, token_gap=options.token_gap)
+    limits = choose_limits(options, now=clock.now(), log=log)
     retry = RetryPolicy(options.max_attempts, options.backoff, patience=options.patience)
+    scheduler = Scheduler(limits.first, retry, after_failure=options.after_failure)
     crew = CrewParts(
-        scheduler=Scheduler(limits, retry, after_failure=options.after_failure),
-        transport=parts.transport or _http(options, parts.connector),
+        scheduler=scheduler,
+        transport=parts.transport or make_transport(options, parts.connector, log),
         clock=clock,
         hook=Hooks((LogHook(log), *parts.hooks), log),
         chance=parts.chance or random.Random().random,  # noqa: S311 - for pauses and ids, not for secrets
         state=state,
         server_limit=options.server_limit,
-        terms=Terms(options.hold, options.token_gap, options.wait),
+        terms=Terms(options.hold, options.token_gap, options.wait, shared=options.connections == "shared"),
+        regulator=None if limits.flow is None else Regulator(limits.flow, scheduler),
     )
     return EngineParts(
         crew,
         tokens=Guarded(parts.tokens, log) if parts.tokens else References(tenants.entries, made.secrets),
         catalog=tenants.catalog,
-        limits=limits,
+        limits=limits.most,
         max_attempts=options.max_attempts,
         version=__version__,
         interval=options.interval,
         tenants="" if tenants.path is None else str(tenants.path.resolve()),
     )
-
-
-def _http(options: Options, connector: aiohttp.BaseConnector | None) -> Transport:
-    settings = HttpSettings(
-        base_url=options.base_url,
-        timeout=options.timeout,
-        connect_timeout=options.connect_timeout,
-        max_body=options.max_body,
-        ca_file=options.ca_file,
-        proxy=_proxy(options),
-        user_agent=f"wolkvox-async/{__version__}",
-    )
-    return HttpTransport(settings, connector=connector)
-
-
-def _proxy(options: Options) -> str | None:
-    if options.proxy != "env":
-        return options.proxy
-    scheme, _, rest = options.base_url.replace("{server}", "0000").partition("://")
-    host = rest.partition("/")[0]
-    found = None if proxy_bypass(host) else getproxies().get(scheme)
-    # Plain http goes to this machine, and no further.
-    return None if found and conflicts({"proxy": found, "base_url": options.base_url}) else found

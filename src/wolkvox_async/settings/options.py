@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # `--help` must not pay for the scheduler
 DEFAULT_BASE_URL: Final = "https://wv{server}.wolkvox.com"
 ENVIRONMENT_PREFIX: Final = "WOLKVOX_"
 _MOST_CALLS: Final = 1_000_000
+_MOST_PROCESSES: Final = 256
 
 
 def seconds(text: str) -> float:
@@ -45,6 +46,23 @@ def count(text: str) -> int:
     """Read a whole number from 1 to a million."""
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= _MOST_CALLS:
         raise ValueError("write a whole number from 1 to 1000000")
+    return int(text)
+
+
+def count_or_auto(text: str) -> int | Literal["auto"]:
+    """Read a whole number from 1 to a million, or the word `auto`."""
+    if text == "auto":
+        return "auto"
+    try:
+        return count(text)
+    except ValueError:
+        raise ValueError("write a whole number from 1 to 1000000, or auto") from None
+
+
+def processes(text: str) -> int:
+    """Read a number of processes."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= _MOST_PROCESSES:
+        raise ValueError(f"write a whole number from 1 to {_MOST_PROCESSES}")
     return int(text)
 
 
@@ -149,8 +167,15 @@ class Option:
 ENGINE_OPTIONS: Final = (
     Option("base-url", DEFAULT_BASE_URL, base_url, "TEMPLATE", "where the servers are; {server} is filled in"),
     Option("ca-file", None, certificates, "FILE", "certificate authorities to trust beside the system's"),
-    Option("max-in-flight", 1000, count, "N", "calls in flight in all"),
+    Option("max-in-flight", 1000, count_or_auto, "N|auto", "calls in flight in all; auto: as few as keep throughput"),
     Option("per-server", 32, count, "N", "calls in flight to one server"),
+    Option(
+        "connections",
+        "token",
+        one_of("token", "shared"),
+        "token|shared",
+        "shared: kept connections serve any token of their server, after checks",
+    ),
     Option("timeout", 65.0, some_seconds, "SECONDS", "the whole attempt, connection to last byte"),
     Option("connect-timeout", 10.0, some_seconds, "SECONDS", "for the connection alone"),
     Option("server-limit", 60.0, seconds, "SECONDS", "how long the vendor may work on an attempt that was given up"),
@@ -165,6 +190,10 @@ ENGINE_OPTIONS: Final = (
     ),
     Option("max-body", 16_777_216, size, "BYTES", "decoded size at which an answer is refused"),
     Option("proxy", None, proxy, "URL", "outbound proxy; `env` uses the environment's proxy variables"),
+)
+
+WORKERS: Final = Option(
+    "workers", 1, processes, "N", "processes on this machine; each token belongs to one, and the limits are totals"
 )
 
 STATE_OPTIONS: Final = (
@@ -185,8 +214,9 @@ class Options:
 
     base_url: str = DEFAULT_BASE_URL
     ca_file: str | None = None
-    max_in_flight: int = 1000
+    max_in_flight: int | Literal["auto"] = 1000
     per_server: int = 32
+    connections: Literal["token", "shared"] = "token"
     timeout: float = 65.0
     connect_timeout: float = 10.0
     server_limit: float = 60.0
