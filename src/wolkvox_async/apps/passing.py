@@ -7,8 +7,8 @@ import gc
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol, TypeVar
 
 from wolkvox_async.adapters.clock import LoopClock
 from wolkvox_async.adapters.jsonlines import JsonLines, marks, open_output
@@ -28,13 +28,18 @@ from . import progress
 from .exits import Exit, of_pass, of_signal
 from .signals import Reactions, StopSignals
 
+T = TypeVar("T")
+
 STANDSTILL: Final = 0.6
 """Seconds within which an output takes something once the drain is over, or is given up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be fetched, how, and where to; `drain` in seconds, `progress` None means on a terminal."""
+    """What is to be fetched, how, and where to; `drain` in seconds, `progress` None means on a terminal.
+
+    `workers` is how many processes are wanted; here there is one.
+    """
 
     tenants: Tenants
     options: Options
@@ -45,6 +50,7 @@ class Order:
     dates: DateRange | None = None
     drain: float = 10.0
     progress: bool | None = None
+    workers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +62,11 @@ class Ending:
     message: str | None = None
 
 
-async def run_pass(order: Order) -> Ending:
-    """Make the pass; raises `ConfigurationError` before anything is called, `StateError` at any time."""
+async def run_pass(order: Order, parts: Parts | None = None) -> Ending:
+    """Make the pass; raises `ConfigurationError` before anything is called, `StateError` at any time.
+
+    `parts` are what the engine is made of beside its clock and its state.
+    """
     clock = LoopClock()
     try:
         async with (
@@ -65,29 +74,41 @@ async def run_pass(order: Order) -> Ending:
             open_output(order.output, durable=order.options.durability == "power") as sink,
         ):
             await take_over(state, sink)
-            return await _with_output(order, sink, Parts(clock=clock, state=state))
+            return await _with_output(order, sink, replace(parts or Parts(), clock=clock, state=state))
     except OutputClosedError:
         return Ending(Exit.OUTPUT)
     except OutputError as error:
         return Ending(Exit.OUTPUT, message=str(error))
 
 
-class _Stage:
+class Drained(Protocol):
+    """What signals act on: an engine, or several."""
+
+    def stop(self) -> None:
+        """Take nothing more."""
+
+    def abandon(self) -> None:
+        """Give up what is in flight."""
+
+
+class Stage:
     """What the signals act on: at first only the task that opens the engine, then the engine."""
 
     def __init__(self, sink: JsonLines) -> None:
         self._sink: Final = sink
         self._task: Final = asyncio.current_task()
         self._writes = 0
-        self.engine: Engine | None = None
+        self.engine: Drained | None = None
 
     def stop(self) -> None:
+        """Take nothing more; before there is anything to take, end."""
         if self.engine is None:
             self.abort()
         else:
             self.engine.stop()
 
     def abandon(self) -> None:
+        """Give up what is in flight, and an output that takes nothing."""
         if self.engine is not None:
             self.engine.abandon()
         self._watch()
@@ -107,6 +128,7 @@ class _Stage:
             self._watch()
 
     def abort(self) -> None:
+        """End at once."""
         self._sink.abort()
         if self._task is not None:
             self._task.cancel()
@@ -142,7 +164,7 @@ async def take_over(state: Adopter, sink: JsonLines) -> None:
 
 
 async def _with_output(order: Order, sink: JsonLines, parts: Parts) -> Ending:
-    stage = _Stage(sink)
+    stage = Stage(sink)
     with StopSignals(Reactions(stage.stop, stage.abandon, stage.abort), order.drain) as signals:
         try:
             async with open_engine(order.tenants, order.options, parts=parts) as stage.engine:
@@ -153,10 +175,10 @@ async def _with_output(order: Order, sink: JsonLines, parts: Parts) -> Ending:
             stage.recover()
             return Ending(of_signal(signals.received))
     code = of_pass(summary.counters) if signals.received is None else of_signal(signals.received)
-    return Ending(code, summary, _not_due(summary.counters, order.options))
+    return Ending(code, summary, not_due(summary.counters, order.options))
 
 
-def _not_due(counters: Counters, options: Options) -> str | None:
+def not_due(counters: Counters, options: Options) -> str | None:
     """Say what was not called because too little time has passed."""
     if counters.due is None:
         return None
@@ -168,19 +190,24 @@ def _not_due(counters: Counters, options: Options) -> str | None:
     )
 
 
-async def _fetch(engine: Engine, order: Order, sink: JsonLines, stage: _Stage) -> Summary:
+async def _fetch(engine: Engine, order: Order, sink: JsonLines, stage: Stage) -> Summary:
     live = sys.stderr.isatty() if order.progress is None else order.progress and sys.stderr.isatty()
-    name = RunName(order.run, order.resume, str(sink.place.path) if sink.place is not None else order.output)
+    name = RunName(order.run, order.resume, output_name(sink, order.output))
     async with engine.fetch(apis=order.apis, dates=order.dates, run=name) as records:
         # What was planned lives as long as the program: the collector need not go through it again and again.
         gc.freeze()
         if order.progress is False:
             return await records.write_to(sink, progress=stage.wrote)
-        with progress.shown(engine, records, live=live):
+        with progress.shown(lambda: progress.picture(engine, records), live=live):
             return await records.write_to(sink, progress=stage.wrote)
 
 
-def run(main: Callable[[], Coroutine[Any, Any, Ending]]) -> Ending:
+def output_name(sink: JsonLines, output: str) -> str:
+    """Return the text by which a run knows its output again."""
+    return output if sink.place is None else str(sink.place.path)
+
+
+def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run `main` on uvloop where it is installed: only a program chooses its loop, never the library."""
     try:
         import uvloop  # noqa: PLC0415 - an extra

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from wolkvox_async.engine import Engine, Records
 from wolkvox_async.model import ErrorKind
+from wolkvox_async.records import Counters
 from wolkvox_async.scheduling.queues import State
 
 if TYPE_CHECKING:
@@ -77,30 +78,52 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What is going on: calls planned, attempts in flight, tokens that wait for a slot or after a failure.
+
+    `elapsed` in seconds.
+    """
+
+    planned: int
+    in_flight: int
+    held_back: int
+    waiting_after: Mapping[ErrorKind, int]
+    elapsed: float
+
+
 def picture(engine: Engine, records: Records) -> Picture:
     """Take a picture of the pass."""
-    seen, counters = engine.snapshot(), records.counters
-    done = counters.ok + counters.empty + counters.failed + counters.skipped
-    elapsed = records.summary().seconds
-    waits = [(_REASONS.get(kind, f"after {kind}"), count) for kind, count in seen.waiting_after.items()]
+    seen = engine.snapshot()
     held_back = seen.tokens.get(State.READY, 0) + seen.tokens.get(State.PARKED, 0)
+    elapsed = records.summary().seconds
+    moment = Moment(records.planned, seen.in_flight, held_back, seen.waiting_after, elapsed)
+    return picture_of(records.counters, moment)
+
+
+def picture_of(counters: Counters, seen: Moment) -> Picture:
+    """Take a picture of what a run has come to at a moment."""
+    done = counters.ok + counters.empty + counters.failed + counters.skipped
+    waits = [(_REASONS.get(kind, f"after {kind}"), count) for kind, count in seen.waiting_after.items()]
+    if seen.held_back:
+        waits.append(("for a free slot", seen.held_back))
     return Picture(
         done=done,
-        planned=records.planned,
+        planned=seen.planned,
         ok=counters.ok,
         empty=counters.empty,
         failed=counters.failed,
         skipped=counters.skipped,
         in_flight=seen.in_flight,
-        per_second=done / elapsed if elapsed > 0 else 0.0,
-        waiting=tuple([*waits, ("for a free slot", held_back)] if held_back else waits),
+        per_second=done / seen.elapsed if seen.elapsed > 0 else 0.0,
+        waiting=tuple(waits),
     )
 
 
 @contextmanager
-def shown(engine: Engine, records: Records, *, live: bool) -> Iterator[None]:
-    """Show the pass's progress for the length of the block."""
-    task = asyncio.ensure_future((_live if live else _plain)(lambda: picture(engine, records)))
+def shown(look: Callable[[], Picture], *, live: bool) -> Iterator[None]:
+    """Show progress for the length of the block; `look` takes a picture."""
+    task = asyncio.ensure_future((_live if live else _plain)(look))
     try:
         yield
     finally:

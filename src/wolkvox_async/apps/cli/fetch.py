@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from wolkvox_async.apps.exits import Exit
 from wolkvox_async.errors import ConfigurationError, Mistake, StateError
-from wolkvox_async.settings.options import ENGINE_OPTIONS, STATE_OPTIONS
+from wolkvox_async.settings.options import ENGINE_OPTIONS, STATE_OPTIONS, WORKERS
 
 from .options import API, DATES, DRAIN, LOGGING, ONLY, OUTPUT, RUN, TENANTS, options, read
 from .speech import refuse, say
 
-TABLE = (TENANTS, OUTPUT, *STATE_OPTIONS, RUN, *ENGINE_OPTIONS, *DATES, DRAIN, *LOGGING)
+if TYPE_CHECKING:
+    from wolkvox_async.apps.passing import Ending, Order
+
+TABLE = (TENANTS, OUTPUT, *STATE_OPTIONS, RUN, *ENGINE_OPTIONS, WORKERS, *DATES, DRAIN, *LOGGING)
 
 
 @click.command()
@@ -58,8 +61,9 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
             dates=said.dates(),
             drain=said.values["drain"],
             progress=progress,
+            workers=said.values["workers"],
         )
-        ending = passing.run(lambda: passing.run_pass(order))
+        ending = _run(order)
     except StateError as error:
         say(str(error))
         return Exit.STATE
@@ -68,6 +72,16 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
     if ending.message:
         say(ending.message)
     return int(ending.code)
+
+
+def _run(order: Order) -> Ending:
+    from wolkvox_async.apps import passing  # noqa: PLC0415 - as above
+
+    if order.workers == 1:
+        return passing.run(lambda: passing.run_pass(order))
+    from wolkvox_async.apps.working import fetching  # noqa: PLC0415 - only for several
+
+    return fetching.run(order)
 
 
 def _is_same_file(output: str | None, tenants: str | None) -> bool:
