@@ -9,11 +9,13 @@ import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 PINS = (ROOT / "constraints.txt").read_text()
+PEER_PINS = (ROOT / "benchmarks" / "peers" / "constraints.txt").read_text()
 
 
 @pytest.fixture
@@ -32,23 +34,65 @@ def as_named(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def test_every_pin_has_a_hash() -> None:
-    pins = re.findall(r"^\S.*(?:\n +.*)*", PINS, re.MULTILINE)
+def pinned(pins: str) -> dict[str, str]:
+    return {as_named(name): version for name, version in re.findall(r"^([\w.-]+)==(\S+)", pins, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("text", [PINS, PEER_PINS], ids=["tools", "peers"])
+def test_every_pin_has_a_hash(text: str) -> None:
+    pins = re.findall(r"^\S.*(?:\n +.*)*", text, re.MULTILINE)
     assert len(pins) > 40
     assert [pin for pin in pins if "--hash=sha256:" not in pin] == []
 
 
-def test_the_pins_do_not_say_where_packages_come_from() -> None:
-    assert not re.search(r"://|^-", PINS, re.MULTILINE)
+@pytest.mark.parametrize("text", [PINS, PEER_PINS], ids=["tools", "peers"])
+def test_the_pins_do_not_say_where_packages_come_from(text: str) -> None:
+    assert not re.search(r"://|^-", text, re.MULTILINE)
 
 
-def test_whatever_the_project_asks_for_is_pinned() -> None:
+@pytest.mark.parametrize(
+    ("text", "group", "extras"),
+    [(PINS, "dev", ("speed", "br")), (PEER_PINS, "peers", ("speed",))],
+    ids=["tools", "peers"],
+)
+def test_whatever_the_project_asks_for_is_pinned(text: str, group: str, extras: tuple[str, ...]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    extras = project["project"]["optional-dependencies"]
-    asked = project["project"]["dependencies"] + project["dependency-groups"]["dev"] + extras["speed"] + extras["br"]
-    pinned = {as_named(name) for name in re.findall(r"^([\w.-]+)==", PINS, re.MULTILINE)}
+    asked = project["project"]["dependencies"] + project["dependency-groups"][group]
+    asked += [one for extra in extras for one in project["project"]["optional-dependencies"][extra]]
     named = {as_named(re.split(r"[<>=!~;\[ ]", requirement)[0]) for requirement in asked}
-    assert named - pinned == set()
+    assert named - pinned(text).keys() == set()
+
+
+def test_the_benchmark_compares_in_the_versions_that_the_tests_have_seen() -> None:
+    tools, peers = pinned(PINS), pinned(PEER_PINS)
+    both = tools.keys() & peers.keys()
+    assert {"aiohttp", "orjson", "uvloop"} <= both
+    assert {name: peers[name] for name in both} == {name: tools[name] for name in both}
+
+
+def test_a_peer_that_cannot_be_had_does_not_stand_in_the_way_of_the_others(
+    dev: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried = []
+
+    def install(*given: Any) -> bool:
+        requirements = Path(given[-1][-1]).read_text()
+        tried.append(requirements)
+        return "pycurl==" not in requirements
+
+    monkeypatch.setattr(dev, "install_with_uv", install)
+    monkeypatch.setattr(dev, "pip", install)
+    dev.install_pins(dev.Environment(tmp_path, None, has_peers=True), has_uv=True)
+    assert len(tried[1:]) == len(pinned(PEER_PINS)) + 1
+    assert re.findall(r"(\S+)==\S+ cannot be had", capsys.readouterr().err) == ["pycurl"]
+
+
+def test_the_benchmarks_are_listed_with_what_they_measure(dev: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    assert dev.main(["bench", "--list"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    names = {line.split()[2] for line in listed}
+    assert {"one_pass", "memory", "peers"} <= names
+    assert all(len(line.split()) > 5 for line in listed)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The engine beside other clients: one loopback server, the same work, the same lines out."""
