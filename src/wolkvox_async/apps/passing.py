@@ -30,6 +30,8 @@ from .signals import Reactions, StopSignals
 
 T = TypeVar("T")
 
+_NEW_OBJECTS: Final = 20_000  # more objects than there were when the collector looked last: it looks again
+
 STANDSTILL: Final = 0.6
 """Seconds within which an output takes something once the drain is over, or is given up."""
 
@@ -194,12 +196,21 @@ async def _fetch(engine: Engine, order: Order, sink: JsonLines, stage: Stage) ->
     live = sys.stderr.isatty() if order.progress is None else order.progress and sys.stderr.isatty()
     name = RunName(order.run, order.resume, output_name(sink, order.output))
     async with engine.fetch(apis=order.apis, dates=order.dates, run=name) as records:
-        # What was planned lives as long as the program: the collector need not go through it again and again.
-        gc.freeze()
+        calm_collector()
         if order.progress is False:
             return await records.write_to(sink, progress=stage.wrote)
         with progress.shown(lambda: progress.picture(engine, records), live=live):
             return await records.write_to(sink, progress=stage.wrote)
+
+
+def calm_collector() -> None:
+    """Have the garbage collector look seldom, and never at what was loaded: it lives as long as the program.
+
+    Hardly anything that a call leaves behind refers to itself, and with the usual threshold
+    the collector goes through what is in flight every few calls.
+    """
+    gc.freeze()
+    gc.set_threshold(_NEW_OBJECTS)
 
 
 def output_name(sink: JsonLines, output: str) -> str:

@@ -54,26 +54,34 @@ def names_of(outcome: AttemptOutcome) -> frozenset[str]:
 class Heard:
     """The names that answers gave their operations, over one connection."""
 
-    __slots__ = ("_names",)
+    __slots__ = ("_last", "_names")
 
     def __init__(self) -> None:
         # By entry. Hashes, because a name is as long as its sender likes.
         self._names: Final[dict[str, set[int]]] = {}
+        self._last: tuple[str, Collection[str]] | None = None  # entry and names of the answer before
 
     def doubts(self, path: str, names: Collection[str]) -> bool:
         """Tell whether an answer of the entry `path` is not to be believed; remember its names if it is."""
-        if not names:
+        last = self._last
+        if not names or (last is not None and last[1] == names and last[0] == path):
             return False
         told = {hash(name) for name in names}
         known = self._names.setdefault(path, told)
         if known.isdisjoint(told):
             return True
         known |= told
+        self._last = (path, names) if _is_short(names) else None
         return False
 
     def forget(self) -> None:
         """Begin anew, as the connection does."""
         self._names.clear()
+        self._last = None
+
+
+def _is_short(names: Collection[str]) -> bool:
+    return len(names) == 1 and all(len(name) <= _LONG for name in names)
 
 
 class Known:

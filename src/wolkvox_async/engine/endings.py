@@ -141,7 +141,8 @@ class Endings:
         self._parts.hook.observe(
             CallSettled(settlement.call, settlement.outcome, settlement.attempts, settlement.seconds)
         )
-        self._refused.pop(settlement.call.id, None)
+        if self._refused:
+            self._refused.pop(settlement.call.id, None)
         if units > 1:
             self._scheduler.charge(lane, units - 1)
         records = self.passes.get(lane)

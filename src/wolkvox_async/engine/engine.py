@@ -230,12 +230,11 @@ class Engine:
 
     async def look(self, calls: Collection[Call]) -> None:
         """Have the state read what is known of the calls' tokens, and mind what it says of them."""
-        calls = [self._roster.current(wanted) for wanted in calls]
-        tokens = {call.operation.token.id: call.operation.token for call in calls}
-        await self._state.look([token_id for token_id, token in tokens.items() if not self._scheduler.knows(token)])
+        tokens = dict.fromkeys(call.operation.token for call in self._roster.all_current(calls))
+        await self._state.look([token.id for token in tokens if not self._scheduler.knows(token)])
         now = self._clock.now()
-        for token_id, token in tokens.items():
-            if (refused := self._permits.refusal(token_id)) is not None:
+        for token in tokens:
+            if (refused := self._permits.refusal(token.id)) is not None:
                 failure, until = refused
                 self._endings.unsent(self._scheduler.close(token, failure, now=now, until=until))
 
@@ -247,7 +246,7 @@ class Engine:
         if self._endings.stopped:
             records.stop()
             records.lane.closed = True
-        current = [self._roster.current(wanted) for wanted in calls]
+        current = self._roster.all_current(calls)
         self._state.expect(records.run, current)
         now = self._clock.now()  # one number for all of them
         for wanted in current:
@@ -291,12 +290,12 @@ class Engine:
 
     def _add(self, wanted: Call, lane: Lane, attempts: int = 0, now: float | None = None) -> None:
         now, due = self._clock.now() if now is None else now, None
-        match self._permits.verdict(wanted):
-            case Skipped() as reason if not lane.closed:
-                self._endings.unsent((Ended(wanted, lane, reason, attempts),))
-                return
-            case Later(seconds=seconds):
-                due = now + seconds
+        verdict = self._permits.verdict(wanted)
+        if isinstance(verdict, Skipped) and not lane.closed:
+            self._endings.unsent((Ended(wanted, lane, verdict, attempts),))
+            return
+        if isinstance(verdict, Later):
+            due = now + verdict.seconds
         refused = self._scheduler.add(wanted, lane, now=now, attempts=attempts, due=due)
         if refused is not None:
             self._endings.unsent((refused,))

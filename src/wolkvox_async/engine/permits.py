@@ -17,7 +17,7 @@ from wolkvox_async.ports import Claim, Clock, Refusal, State
 from wolkvox_async.scheduling.skipping import CLOSING
 
 from .admission import GO, Verdict, admission
-from .closing import Closing, Span, sent_at
+from .closing import OPEN, Closing, Span, sent_at
 from .doubt import Known
 from .holding import Holder
 
@@ -106,7 +106,8 @@ class Permits:
     def end(self, call: Call, met: Met) -> None:
         """Note how an attempt ended, and what it says of the token and the pace."""
         token, now = call.operation.token.id, met.span.ended
-        self._state.end(token, max(met.closing.at_work_until - now, 0.0), self._terms.token_gap)
+        at_work = 0.0 if met.closing is OPEN else max(met.closing.at_work_until - now, 0.0)
+        self._state.end(token, at_work, self._terms.token_gap)
         outcome = met.outcome
         if not isinstance(outcome, Failed):
             self._state.arm(token, call.question, now - met.sent_at)

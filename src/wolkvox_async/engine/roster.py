@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeVar
@@ -91,6 +91,10 @@ class Roster:
         for operation in operations:
             self._by_path[operation.path] = replace(self._by_path[operation.path], operation=operation)
             self._renewed[operation.path] = operation
+
+    def all_current(self, calls: Collection[Call]) -> Collection[Call]:
+        """Return the calls with the tokens that their operations have now."""
+        return [self.current(call) for call in calls] if self._renewed else calls
 
     def current(self, wanted: Call) -> Call:
         """Return the call with the token that its operation has now: it may have been planned with an older one."""

@@ -182,7 +182,7 @@ class Ledger(Protocol):
         """Begin or take up a run; raises `RunError` when it cannot be taken up."""
         ...
 
-    def expect(self, run: str, calls: Sequence[Call]) -> None:
+    def expect(self, run: str, calls: Collection[Call]) -> None:
         """Note, soon and for people to see, that `run` is about to make `calls`; their tokens were looked at.
 
         `calls` is kept for a moment and not to be changed.

@@ -204,7 +204,7 @@ class MemoryState:
         self._check()
         return self._shared.runs.open(order, self)
 
-    def expect(self, run: str, calls: Sequence[Call]) -> None:
+    def expect(self, run: str, calls: Collection[Call]) -> None:
         """Do nothing: nobody can ask afterwards."""
 
     def settle(

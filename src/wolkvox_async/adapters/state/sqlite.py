@@ -225,7 +225,7 @@ class SqliteState:
         """Begin or take up a run; raises `RunError` and `StateError`."""
         return await self._keeper.ask(lambda db: self._runs.open(db, order))
 
-    def expect(self, run: str, calls: Sequence[Call]) -> None:
+    def expect(self, run: str, calls: Collection[Call]) -> None:
         """Note that `run` is about to make `calls`; those of tokens never looked at are passed over."""
         self._expected.add(run, calls)
 

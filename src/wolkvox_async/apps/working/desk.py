@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, TypeAlias
 
 from wolkvox_async.errors import StateError
@@ -113,7 +113,7 @@ class Desk(OwnTokens):
         """Return the run that the parent opened."""
         return self._opened
 
-    def expect(self, run: str, calls: Sequence[Call]) -> None:
+    def expect(self, run: str, calls: Collection[Call]) -> None:
         """Note what is about to be called."""
         self._state.expect(run, calls)
 

@@ -8,7 +8,6 @@ engine of its own with its part of the limits; a share of a worker that died com
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import socket
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from typing import Any, Final
 
 from wolkvox_async.adapters.clock import LoopClock
 from wolkvox_async.adapters.state import SqliteState
+from wolkvox_async.apps import passing
 from wolkvox_async.engine import Engine
 from wolkvox_async.errors import StateError
 from wolkvox_async.ports import OpenRun
@@ -123,7 +123,7 @@ class _Worker:
             elif self._is_stopping:
                 engine.stop()
             async with engine.fetch(dates=job.dates_of(subscriptions)) as records:
-                gc.freeze()
+                passing.calm_collector()
                 await records.write_to(desk)
         del self._engines[share.number]
         self.post("ended", share.number, records.stopped)
