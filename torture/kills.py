@@ -31,7 +31,7 @@ from .processes import Client, Done
 KILLS: Final = (1000, 10)
 SIDE_BY_SIDE: Final = 2
 IN_FLIGHT: Final = 16
-UNDELIVERED: Final = 2 * IN_FLIGHT  # calls that the client has taken and not yet delivered, at most
+UNDELIVERED: Final = 3 * IN_FLIGHT  # calls that are in flight, answered, or being written, at most
 RESUMED_AT_MOST: Final = 20
 
 _NOTICED: Final = 0.02  # seconds after which the vendor has seen that a client is gone

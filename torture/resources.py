@@ -29,7 +29,7 @@ STATE_UNUSABLE: Final = 5
 _POPULATION: Final = Population(60, 4, ("interactions", "gamification", "vision", "ivr_calls"))
 _PLAN: Final = Plan(Manner(rows=50, latency=0.05))
 _RUN: Final = ("--run=interrupted", "--max-in-flight=16")
-_UNDELIVERED: Final = 32  # calls that the client has taken and not yet delivered, at most
+_UNDELIVERED: Final = 48  # calls that are in flight, answered, or being written, at most
 _INTERVAL: Final = 10.0
 _HOUR: Final = 3600.0
 _SOON: Final = 30.0

@@ -50,10 +50,10 @@ def test_the_parts_of_a_limit_add_up_to_it_and_nobody_gets_nothing(limits: Part,
     assert max(p.per_server for p in parts) - min(p.per_server for p in parts) <= 1
 
 
-def test_what_is_found_out_is_not_divided() -> None:
-    parts = Part("auto", 5).split(3)
-    assert parts == [Part("auto", 2), Part("auto", 2), Part("auto", 1)]
-    assert parts[0] + parts[2] == Part("auto", 3)
+def test_limits_are_divided_without_a_rest() -> None:
+    parts = Part(10_000, 5).split(3)
+    assert parts == [Part(3334, 2), Part(3333, 2), Part(3333, 1)]
+    assert parts[0] + parts[2] == Part(6667, 3)
 
 
 def test_where_a_limit_cannot_be_divided_there_are_fewer_parts() -> None:

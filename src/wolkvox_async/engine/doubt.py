@@ -107,8 +107,11 @@ class Known:
         if told <= known:
             return False
         if known.isdisjoint(told):
+            is_anothers = kept and self._book.is_anothers(token, told)
             if known and kept:
-                return self._book.is_anothers(token, told)
+                return is_anothers
+            if is_anothers:
+                return False  # it may be ours as well, and is believed, but that is no way to learn it
             known = frozenset()
         most = frozenset(sorted(known | told)[:MOST])
         if most != known:

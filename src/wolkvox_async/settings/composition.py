@@ -132,15 +132,22 @@ async def resolve_and_warn(tenants: Tenants, options: Options, secrets: Secrets,
 
 
 def assemble(
-    subscriptions: Iterable[Subscription], tenants: Tenants, options: Options, parts: Parts | None = None
+    subscriptions: Iterable[Subscription],
+    tenants: Tenants,
+    options: Options,
+    parts: Parts | None = None,
+    *,
+    most_in_flight: int | None = None,
 ) -> Engine:
     """Return an engine over operations whose tokens are resolved already; what it is made of is its own to close.
 
+    `most_in_flight` is its part of what the system affords, where it has only a part.
     Of `tenants` only references, catalogue and path count. Without a state in `parts` it has one in memory.
     """
     parts = parts or Parts()
     clock = parts.clock or LoopClock()
-    made = _Made(tenants, options, parts, secrets_of(tenants, parts.environment), library_logger())
+    secrets = secrets_of(tenants, parts.environment)
+    made = _Made(tenants, options, parts, secrets, library_logger(), most_in_flight)
     return Engine(subscriptions, _engine_parts(made, clock, parts.state or MemoryState(clock)))
 
 
@@ -166,11 +173,12 @@ class _Made:
     parts: Parts
     secrets: Secrets
     log: Any
+    most_in_flight: int | None = None
 
 
 def _engine_parts(made: _Made, clock: Clock, state: State) -> EngineParts:
     tenants, options, parts, log = made.tenants, made.options, made.parts, made.log
-    limits = choose_limits(options, now=clock.now(), log=log)
+    limits = choose_limits(options, now=clock.now(), log=log, most=made.most_in_flight)
     retry = RetryPolicy(options.max_attempts, options.backoff, patience=options.patience)
     scheduler = Scheduler(limits.first, retry, after_failure=options.after_failure)
     crew = CrewParts(

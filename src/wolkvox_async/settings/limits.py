@@ -23,10 +23,18 @@ class Chosen:
     flow: Flow | None = None
 
 
-def choose_limits(options: Options, *, now: float, log: Any) -> Chosen:
-    """Return the limits, held below what the system affords; `now` in monotonic seconds."""
-    asked = most_in_flight() if options.max_in_flight == "auto" else options.max_in_flight
-    most = Limits(affordable(asked, log), options.per_server, token_gap=options.token_gap)
+def in_flight_at_most(options: Options) -> int:
+    """Return what calls in flight do not exceed: what was asked for, or what memory has room for."""
+    return most_in_flight() if options.max_in_flight == "auto" else options.max_in_flight
+
+
+def choose_limits(options: Options, *, now: float, log: Any, most: int | None = None) -> Chosen:
+    """Return the limits, held below what the system affords (of which `most` is our part); `now` in monotonic s."""
+    asked = in_flight_at_most(options) if most is None else most
+    return _limits(options, Limits(affordable(asked, log), options.per_server, token_gap=options.token_gap), now)
+
+
+def _limits(options: Options, most: Limits, now: float) -> Chosen:
     if options.max_in_flight != "auto":
         return Chosen(most, most)
     flow = Flow(FlowPolicy(Pace(ceiling=most.max_in_flight), per_server=options.per_server), now=now)

@@ -1,7 +1,7 @@
 """What is undocumented in aiohttp, all of it: how connections are opened, and the parser of answers.
 
 `TCPConnector.connect` brings DNS, TLS, proxies and happy eyeballs. A session is not
-used at all: it sends a GET a second time by itself when a connection dies early, pools
+used here: it sends a GET a second time by itself when a connection dies early, pools
 connections between tenants and follows redirects. The request that `connect` is given
 holds no header of ours, so no exception of aiohttp's can hold a token.
 

@@ -34,14 +34,12 @@ GATHERING: Final = 0.02
 _GATHERING_EACH: Final = 0.0001  # seconds for every call that may be in flight: few are not kept waiting
 _AHEAD: Final = 2  # frames that may be on their way
 _FULL: Final = 65_536  # bytes: lines that are worth a frame as they are
-_FEW: Final = 16  # calls in flight, where nobody knows yet how many there will be
 _RUN: Final = b'{"type":"run",'
 
 
 def gathering(part: Part) -> float:
     """Return for how many seconds calls gather, with so many in flight."""
-    calls = _FEW if part.max_in_flight == "auto" else part.max_in_flight
-    return min(GATHERING, calls * _GATHERING_EACH)
+    return min(GATHERING, part.max_in_flight * _GATHERING_EACH)
 
 
 class Desk(OwnTokens):

@@ -23,6 +23,7 @@ from wolkvox_async.apps.signals import Reactions, StopSignals
 from wolkvox_async.engine.roster import Roster
 from wolkvox_async.errors import ConfigurationError, OutputClosedError, OutputError
 from wolkvox_async.settings.composition import Parts, resolve_and_warn
+from wolkvox_async.settings.limits import in_flight_at_most
 from wolkvox_async.settings.resolution import secrets_of
 
 from .forking import can_fork, dismiss, fork_workers
@@ -42,7 +43,7 @@ def run(order: passing.Order, parts: Callable[[], Parts] = Parts) -> passing.End
     worker, once for each of its engines. Raises `ConfigurationError` before anything is called,
     and `StateError` at any time.
     """
-    limits = Part(order.options.max_in_flight, order.options.per_server)
+    limits = Part(in_flight_at_most(order.options), order.options.per_server)
     most = len(limits.split(order.workers))
     if most < order.workers:
         library_logger().warning(

@@ -58,7 +58,8 @@ class Job:
 
     def options_of(self, part: Part) -> Options:
         """Return the options with a part of the limits."""
-        return replace(self.terms.options, max_in_flight=part.max_in_flight, per_server=part.per_server)
+        options = replace(self.terms.options, per_server=part.per_server)
+        return options if options.max_in_flight == "auto" else replace(options, max_in_flight=part.max_in_flight)
 
     def dates_of(self, subscriptions: Iterable[Subscription]) -> DateRange | None:
         """Return the dates, where any of the endpoints takes dates."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 _PREFIX: Final = len("tk_")
 _BITS: Final = (1 << 64) - 1
@@ -25,26 +25,20 @@ _SECOND: Final = 0x94D049BB133111EB
 class Part:
     """A worker's part of the limits: calls in flight in all, and to one server.
 
-    What is found out (`auto`) everybody finds out for what it calls itself.
+    Where the first is found out (`auto`), it is what is not exceeded.
     """
 
-    max_in_flight: int | Literal["auto"]
+    max_in_flight: int
     per_server: int
 
     def split(self, workers: int) -> list[Part]:
         """Return parts that add up to this one; nobody gets nothing, so there may be fewer than `workers`."""
-        number = min(workers, self.per_server)
-        if self.max_in_flight == "auto":
-            return [Part("auto", to_one) for to_one in _portions(self.per_server, number)]
-        number = min(number, self.max_in_flight)
+        number = min(workers, self.per_server, self.max_in_flight)
         in_all, to_one = _portions(self.max_in_flight, number), _portions(self.per_server, number)
         return [Part(*pair) for pair in zip(in_all, to_one, strict=True)]
 
     def __add__(self, other: Part) -> Part:
-        to_one = self.per_server + other.per_server
-        if self.max_in_flight == "auto" or other.max_in_flight == "auto":
-            return Part("auto", to_one)
-        return Part(self.max_in_flight + other.max_in_flight, to_one)
+        return Part(self.max_in_flight + other.max_in_flight, self.per_server + other.per_server)
 
 
 def _portions(total: int, number: int) -> list[int]:

@@ -114,7 +114,9 @@ class _Worker:
         job = self._job
         subscriptions = job.subscriptions_of(share.places)
         parts = replace(job.terms.parts(), clock=LoopClock(), state=desk)
-        engine = assemble(subscriptions, job.tenants_of(share.places), job.options_of(share.part), parts)
+        options = job.options_of(share.part)
+        tenants = job.tenants_of(share.places)
+        engine = assemble(subscriptions, tenants, options, parts, most_in_flight=share.part.max_in_flight)
         async with engine:
             self._engines[share.number] = engine
             # What was said before there was an engine.
