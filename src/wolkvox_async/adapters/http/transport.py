@@ -81,7 +81,8 @@ class HttpTransport:
     def give_back(self, at: Address, wire: Wire, *, is_sound: bool) -> None:
         """End the use of a connection; a sound one may be kept for the next turn, whosever that is."""
         wire.holding.let_go()
-        if is_sound and self._tls is not None and wire.tls is not None:
+        if is_sound and self._tls is not None and wire.tls is not None and not wire.is_learnt:
+            wire.is_learnt = True  # reading a session takes half a millisecond
             self._tls.learn(wire.tls)
         keeps = is_sound and self._keeper is not None
         if not keeps:

@@ -66,6 +66,7 @@ class Wire(asyncio.BufferedProtocol):
         self._was_late = False  # in this attempt
         self.usable = True
         self.spoke_unasked = False
+        self.is_learnt = False  # its TLS session was looked at
 
     def ask(self, target: bytes, token: Token, deadline: float) -> asyncio.Future[Met]:
         """Write one request; a cancelled question leaves the wire to be aborted."""
