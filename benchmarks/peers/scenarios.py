@@ -89,7 +89,7 @@ SCENARIOS = (
     Scenario(
         "rows-1",
         "1 row, 20 calls per token",
-        Load(tokens=300, calls_per_token=20, rows=1, in_flight=100),
+        Load(tokens=1000, calls_per_token=20, rows=1, in_flight=100),
         figures=(
             Figure("CPU per call", "engine", 1 / 3),
             Figure("CPU per call", "engine", 1.0, "pycurl"),
