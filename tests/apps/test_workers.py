@@ -217,7 +217,16 @@ async def test_a_signal_drains_all_workers_and_the_run_can_be_taken_up(
 ) -> None:
     output = tmp_path / "usage.jsonl"
     async with Simulator(SLOW) as simulator:
-        options = [*written(simulator, secret_store), *TWO, "--output", str(output), *HASTE, "--per-server", "2"]
+        options = [
+            *written(simulator, secret_store),
+            *TWO,
+            "--output",
+            str(output),
+            "--interval",
+            "0",
+            "--per-server",
+            "2",
+        ]
         async with command("fetch", *options) as process:
             await with_calls(output, 3)
             for worker in workers_of(process):
