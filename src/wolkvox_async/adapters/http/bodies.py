@@ -13,6 +13,8 @@ from itertools import accumulate
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
+from wolkvox_async.model import Token
+
 try:
     from compression import zstd  # type: ignore[import-not-found,unused-ignore]
 except ImportError:
@@ -182,3 +184,8 @@ def decoded(raw: bytes, encoding: str, *, most: int) -> bytes | None:
 def is_plain(encoding: str) -> bool:
     """Tell whether the encoding is none at all."""
     return not encoding or _DECODERS.get(encoding.strip().lower()) is _plain
+
+
+def shown(header: str, token: Token) -> str:
+    """Return a header of an answer as it may be shown: text throughout, and without the token."""
+    return token.redact(header.encode("utf-8", "surrogateescape")).decode("utf-8", "replace") if header else ""

@@ -61,7 +61,7 @@ def _wrong_with(response: aiohttp.ClientResponse) -> str | None:
 
 async def decoded(packed: Packed, intake: Intake, token: Token, *, most: int) -> Answer | Breakdown:
     """Decode the body, and take the token out of everything that is shown."""
-    encoding = _shown(packed.encoding, token)
+    encoding = bodies.shown(packed.encoding, token)
     try:
         body = None if intake.is_big else bodies.decoded(packed.body, encoding, most=min(most, BIG))
         if body is None and bodies.fits(packed.body, encoding, most=most):
@@ -71,11 +71,6 @@ async def decoded(packed: Packed, intake: Intake, token: Token, *, most: int) ->
         return Breakdown(ErrorKind.MALFORMED, str(error), None, packed.status)
     if body is None:
         return replace(faults.too_large(most, unanswered_since=None), status=packed.status)
-    pause = None if packed.retry_after is None else _shown(packed.retry_after, token)
-    location = None if packed.location is None else _shown(packed.location, token)
+    pause = None if packed.retry_after is None else bodies.shown(packed.retry_after, token)
+    location = None if packed.location is None else bodies.shown(packed.location, token)
     return Answer(packed.status, token.redact(body), pause, location, sent_at=packed.sent_at)
-
-
-def _shown(header: str, token: Token) -> str:
-    """Return a header of an answer as it may be shown: text throughout, and without the token."""
-    return token.redact(header.encode("utf-8", "surrogateescape")).decode("utf-8", "replace") if header else ""

@@ -208,7 +208,7 @@ class HttpTurn:
 
     async def _decoded(self, raw: RawAnswer, wire: Wire, token: Token) -> Answer | Breakdown:
         head, most = raw.head, self._transport.settings.max_body
-        encoding = _shown(head.encoding, token)
+        encoding = bodies.shown(head.encoding, token)
         try:
             body = None if wire.holding.is_big else bodies.decoded(raw.body, encoding, most=min(most, BIG))
             if body is None and bodies.fits(raw.body, encoding, most=most):
@@ -218,11 +218,6 @@ class HttpTurn:
             return Breakdown(ErrorKind.MALFORMED, str(error), None, head.status)
         if body is None:
             return replace(faults.too_large(most, unanswered_since=None), status=head.status)
-        pause = None if head.retry_after is None else _shown(head.retry_after, token)
-        location = None if head.location is None else _shown(head.location, token)
+        pause = None if head.retry_after is None else bodies.shown(head.retry_after, token)
+        location = None if head.location is None else bodies.shown(head.location, token)
         return Answer(head.status, token.redact(body), pause, location, raw.kept, raw.sent_at)
-
-
-def _shown(header: str, token: Token) -> str:
-    """Return a header of an answer as it may be shown: text throughout, and without the token."""
-    return token.redact(header.encode("utf-8", "surrogateescape")).decode("utf-8", "replace") if header else ""
