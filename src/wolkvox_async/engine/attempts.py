@@ -33,11 +33,11 @@ class Attempts:
         self._clock: Final = clock
         self._server_limit: Final = server_limit
         self._workers: Final[set[asyncio.Task[object]]] = set()  # whose waiting may be interrupted
-        self._abandoned: Final = asyncio.Event()
+        self._is_abandoned = False
 
     def abandon(self) -> None:
         """Give up what is in flight, now and from now on; it ends as failed."""
-        self._abandoned.set()
+        self._is_abandoned = True
         while self._workers:
             self._workers.pop().cancel()
 
@@ -54,8 +54,18 @@ class Attempts:
     async def meet(self, turn: Turn, heard: Heard, call: Call) -> Met:
         """Make an attempt at `call`, whose token we hold."""
         started = self._clock.now()
-        self._permits.begin(call.operation.token.id)
-        attempted = await self._attempt(turn, call)
+        self._permits.begin(call)
+        attempted: Answer | Breakdown
+        try:
+            attempted = self._given_up() if self._is_abandoned else await turn.attempt(call)
+        except asyncio.CancelledError:
+            if not self._is_abandoned:
+                raise
+            _current_task().uncancel()
+            attempted = self._given_up()
+        except Exception as defect:  # noqa: BLE001 - a transport of the host may raise anything: it costs one call
+            turn.distrust()
+            attempted = Breakdown(ErrorKind.PROTOCOL, _confess(defect), self._clock.now())
         span = Span(started, self._clock.now(), self._clock.utc())
         outcome = _judge(attempted, span.at)
         if isinstance(attempted, Answer) and (doubt := self._doubt(heard, call, outcome, kept=attempted.kept)):
@@ -73,24 +83,12 @@ class Attempts:
         """Return why an answer, on a connection that was `kept` or not, is not to be believed."""
         if not kept:
             heard.forget()
+        elif heard.just_heard(call.operation.path, outcome):
+            return None
         names = names_of(outcome)
         if heard.doubts(call.operation.path, names):
             return NOT_AS_BEFORE
         return OF_ANOTHER if self._permits.doubts(call, names, kept=kept) else None
-
-    async def _attempt(self, turn: Turn, call: Call) -> Answer | Breakdown:
-        if self._abandoned.is_set():
-            return self._given_up()
-        try:
-            return await turn.attempt(call)
-        except asyncio.CancelledError:
-            if not self._abandoned.is_set():
-                raise
-            _current_task().uncancel()
-            return self._given_up()
-        except Exception as defect:  # noqa: BLE001 - a transport of the host may raise anything: it costs one call
-            turn.distrust()
-            return Breakdown(ErrorKind.PROTOCOL, _confess(defect), self._clock.now())
 
     def _given_up(self) -> Breakdown:
         # The request may have left just now.
@@ -98,12 +96,10 @@ class Attempts:
 
     async def wait(self, wait: Callable[[], Awaitable[T]]) -> T | None:
         """Return what `wait` comes to; None once everything was abandoned."""
-        if self._abandoned.is_set():
-            return None
         try:
-            return await wait()
+            return None if self._is_abandoned else await wait()
         except asyncio.CancelledError:
-            if not self._abandoned.is_set():
+            if not self._is_abandoned:
                 raise
             _current_task().uncancel()
             return None

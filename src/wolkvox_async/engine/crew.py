@@ -51,15 +51,6 @@ from .regulation import Regulator
 ASK_AGAIN: Final = 0.5  # seconds until a token that another process has is asked for again
 
 
-@dataclass(slots=True)
-class Report:
-    """An attempt's call ended; `size` is that of the answer's body, in bytes."""
-
-    settled: Settled
-    settlement: Settlement
-    size: int
-
-
 Rest: TypeAlias = Callable[[], Awaitable[object]]
 """What a worker has to wait for before it is free again."""
 
@@ -67,13 +58,13 @@ Rest: TypeAlias = Callable[[], Awaitable[object]]
 class Office(Protocol):
     """Who is told how calls end."""
 
-    def ended(self, report: Report) -> Rest | None:
-        """Take in a call that an attempt ended."""
+    def ended(self, settled: Settled, settlement: Settlement, size: int) -> Rest | None:
+        """Take in a call that an attempt ended; `size` is that of the answer's body, in bytes."""
 
     def unsent(self, calls: Iterable[Ended]) -> None:
         """Take in calls that ended without another attempt."""
 
-    async def caught_up(self, lane: Lane) -> bool:
+    def caught_up(self, lane: Lane) -> Awaitable[bool]:
         """Wait until the reader of a lane's records has taken what there is; False when it stands still."""
 
     def broke(self, error: StateError) -> None:
@@ -207,7 +198,7 @@ class Crew:
             except StateError as error:
                 self._office.broke(error)
             finally:
-                self._permits.drop(token)
+                self._permits.holder.drop(token)
             waiting: asyncio.Future[_Start] = asyncio.get_running_loop().create_future()
             self._idle.append(waiting)
             self.dispatch()
@@ -237,8 +228,7 @@ class Crew:
 
     async def _behind_the_reader(self, attempt: Attempt) -> Attempt | None:
         """Wait for a reader who is a little behind, with the connection open; the turn ends if he stands still."""
-        goes_on = await self._attempts.wait(lambda: self._office.caught_up(attempt.lane))
-        if goes_on:
+        if await self._attempts.wait(lambda: self._office.caught_up(attempt.lane)):
             return attempt
         now = self._parts.clock.now()
         settled = self._parts.scheduler.postpone(attempt, now=now, until=now)
@@ -247,15 +237,11 @@ class Crew:
     def _admitted(self, attempt: Attempt | None) -> Attempt | None:
         """Return the next attempt of the turn that may be made now; calls that may not be made end on the way."""
         while attempt is not None:
-            now = self._parts.clock.now()
             if (refusal := self._permits.refusal(attempt.call.operation.token.id)) is not None:
-                failure, until = refusal
-                self._office.unsent(
-                    self._parts.scheduler.close(attempt.call.operation.token, failure, now=now, until=until)
-                )
-                attempt = self._settle(self._parts.scheduler.dismiss(attempt, held_by(failure), now=now))
+                attempt = self._refused(attempt, *refusal)
                 continue
-            match self._permits.verdict(attempt.call):
+            verdict, now = self._permits.verdict(attempt.call), self._parts.clock.now()
+            match verdict:
                 case Go():
                     return attempt
                 case Later(seconds=seconds):
@@ -265,9 +251,14 @@ class Crew:
                     attempt = self._settle(self._parts.scheduler.dismiss(attempt, reason, now=now))
         return None
 
+    def _refused(self, attempt: Attempt, failure: Failed, until: float) -> Attempt | None:
+        now, scheduler = self._parts.clock.now(), self._parts.scheduler
+        self._office.unsent(scheduler.close(attempt.call.operation.token, failure, now=now, until=until))
+        return self._settle(scheduler.dismiss(attempt, held_by(failure), now=now))
+
     def _go_on_without_me(self, group: TaskGroup, following: Attempt | None) -> None:
         if following is not None:
-            self._permits.keep(following.call.operation.token.id)
+            self._permits.holder.keep(following.call.operation.token.id)
             self._start(group, _Start(following))
         else:
             self.dispatch()
@@ -275,30 +266,29 @@ class Crew:
     def _take_in(self, attempt: Attempt, met: Met) -> tuple[Attempt | None, Rest | None]:
         """Tell everybody how `attempt` ended; return what follows, and what to wait for before that."""
         parts, outcome, span = self._parts, met.outcome, met.span
+        seconds = span.ended - span.started
         if parts.regulator is not None:
-            server, seconds = attempt.call.operation.server, span.ended - span.started
-            parts.regulator.note(server, seconds, outcome, span.ended)
+            parts.regulator.note(attempt.call.operation.server, seconds, outcome, span.ended)
         ended = parts.scheduler.done(attempt, outcome, now=span.ended, jitter=parts.chance(), open_at=met.closing.until)
         if parts.regulator is not None and parts.regulator.regulate(span.ended):
             self.dispatch()
-        self._tell(attempt, ended, met)
+        if isinstance(outcome, Failed):
+            self._tell(attempt, ended, outcome, met)
+        elif self._down:  # only an answer ends that
+            self._note_servers(span.ended)
         if isinstance(ended, Requeued):
             return ended.following, None
-        settlement = Settlement(
-            attempt.call, outcome, ended.ended.attempts, span.at, span.ended - span.started, span.ended - met.sent_at
-        )
-        return ended.following, self._office.ended(Report(ended, settlement, met.size))
+        asked = span.ended - met.sent_at
+        settlement = Settlement(attempt.call, outcome, ended.ended.attempts, span.at, seconds, asked)
+        return ended.following, self._office.ended(ended, settlement, met.size)
 
-    def _tell(self, attempt: Attempt, ended: Settled | Requeued, met: Met) -> None:
-        if isinstance(met.outcome, Failed):
-            call, error, now = attempt.call, met.outcome.error, met.span.ended
-            retry_in = ended.ready_at - now if isinstance(ended, Requeued) else None
-            self._parts.hook.observe(AttemptFailed(call, error.kind, error.message, attempt.number, retry_in))
-            if error.kind in CLOSING:
-                self._parts.hook.observe(TokenClosed(call.operation, error.kind, met.closing.until - now))
-            self._note_servers(met.span.ended)
-        elif self._down:  # only an answer ends that
-            self._note_servers(met.span.ended)
+    def _tell(self, attempt: Attempt, ended: Settled | Requeued, outcome: Failed, met: Met) -> None:
+        call, error, now = attempt.call, outcome.error, met.span.ended
+        retry_in = ended.ready_at - now if isinstance(ended, Requeued) else None
+        self._parts.hook.observe(AttemptFailed(call, error.kind, error.message, attempt.number, retry_in))
+        if error.kind in CLOSING:
+            self._parts.hook.observe(TokenClosed(call.operation, error.kind, met.closing.until - now))
+        self._note_servers(now)
 
     def _note_servers(self, now: float) -> None:
         if self._down != (down := self._parts.scheduler.down()):

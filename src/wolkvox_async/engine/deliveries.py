@@ -17,21 +17,21 @@ from wolkvox_async.model import Call
 from wolkvox_async.ports import State
 from wolkvox_async.scheduling.queues import Lane
 
-from .permits import Permits
+from .holding import Holder
 
 
 class Deliveries:
     """Settles what was delivered; `broke` is told when the state cannot be used any more."""
 
-    def __init__(self, state: State, permits: Permits, broke: Callable[[StateError], None]) -> None:
+    def __init__(self, state: State, holder: Holder, broke: Callable[[StateError], None]) -> None:
         self._state: Final = state
-        self._permits: Final = permits
+        self._holder: Final = holder
         self._broke: Final = broke
         self._kept: Final[dict[Lane, deque[Call]]] = {}  # with answers that are not settled, in the order of delivery
 
     def keep(self, lane: Lane, call: Call) -> None:
         """Hold the token of an answer until it is delivered or forgotten."""
-        self._permits.keep(call.operation.token.id)
+        self._holder.keep(call.operation.token.id)
         kept = self._kept.get(lane)
         if kept is None:
             kept = self._kept[lane] = deque()
@@ -48,7 +48,7 @@ class Deliveries:
 
         def done(error: StateError | None) -> None:
             for token in tokens:
-                self._permits.drop(token)
+                self._holder.drop(token)
             if error is not None:
                 self._broke(error)
 
@@ -62,4 +62,4 @@ class Deliveries:
         """Forget answers that are kept, and give back their tokens: nobody reads them any more."""
         for call in self._kept.pop(lane, ()):
             self.drop(call)
-            self._permits.drop(call.operation.token.id)
+            self._holder.drop(call.operation.token.id)

@@ -59,19 +59,25 @@ class Heard:
     def __init__(self) -> None:
         # By entry. Hashes, because a name is as long as its sender likes.
         self._names: Final[dict[str, set[int]]] = {}
-        self._last: tuple[str, Collection[str]] | None = None  # entry and names of the answer before
+        self._last: tuple[str, object] | None = None  # entry, and the only name, of the answer before
+
+    def just_heard(self, path: str, outcome: AttemptOutcome) -> bool:
+        """Tell whether the only row of an answer names what the answer before it named, and that nothing else."""
+        if not isinstance(outcome, Ok) or len(outcome.rows) != 1:
+            return False
+        row = outcome.rows[0]
+        return type(row) is dict and self._last == (path, row.get("operation"))
 
     def doubts(self, path: str, names: Collection[str]) -> bool:
         """Tell whether an answer of the entry `path` is not to be believed; remember its names if it is."""
-        last = self._last
-        if not names or (last is not None and last[1] == names and last[0] == path):
+        if not names:
             return False
         told = {hash(name) for name in names}
         known = self._names.setdefault(path, told)
         if known.isdisjoint(told):
             return True
         known |= told
-        self._last = (path, names) if _is_short(names) else None
+        self._last = (path, next(iter(names))) if _is_one_and_short(names) else None
         return False
 
     def forget(self) -> None:
@@ -80,7 +86,7 @@ class Heard:
         self._last = None
 
 
-def _is_short(names: Collection[str]) -> bool:
+def _is_one_and_short(names: Collection[str]) -> bool:
     return len(names) == 1 and all(len(name) <= _LONG for name in names)
 
 

@@ -8,7 +8,7 @@ one by now.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,12 +16,12 @@ from wolkvox_async.errors import StateError
 from wolkvox_async.model import Call, Empty, Failed, Ok, Operation
 from wolkvox_async.ports import CallSettled, Clock, Hook, State, TokenSource
 from wolkvox_async.records import Settlement
-from wolkvox_async.scheduling.decisions import Ended
+from wolkvox_async.scheduling.decisions import Ended, Settled
 from wolkvox_async.scheduling.queues import Lane
 from wolkvox_async.scheduling.scheduler import Scheduler
 from wolkvox_async.scheduling.skipping import REFUSALS
 
-from .crew import Report, Rest
+from .crew import Rest
 from .deliveries import Deliveries
 from .passes import UNIT, Records
 from .roster import Roster
@@ -56,14 +56,18 @@ class Endings:
         self._refused: Final[dict[str, Failed]] = {}  # why calls, by id, go on under another token
         self.stopped = False  # nothing goes on any more
 
-    def ended(self, report: Report) -> Rest | None:
+    def ended(self, settled: Settled, settlement: Settlement, size: int) -> Rest | None:
         """Take in a call that an attempt ended; return what to wait for before the next one, if anything."""
-        ended = report.settled.ended
-        if isinstance(ended.outcome, Failed) and ended.outcome.error.kind in REFUSALS and not self.stopped:
-            return lambda: self._renew_or_settle(report)
-        records = self.passes.get(ended.lane)
-        self._settle_report(report, {})
-        return records.taken if records is not None and report.size > BIG else None
+        lane, outcome, units = settled.ended.lane, settlement.outcome, 1 + size // UNIT
+        if isinstance(outcome, Failed) and outcome.error.kind in REFUSALS and not self.stopped:
+            return lambda: self._renew_or_settle(settled, settlement, units)
+        self._settle(lane, settlement, units)
+        if settled.skipped:
+            self.unsent(settled.skipped)
+        if size <= BIG:
+            return None
+        records = self.passes.get(lane)
+        return None if records is None else records.backlog.taken
 
     def unsent(self, calls: Iterable[Ended]) -> None:
         """End calls that were not sent, or not again."""
@@ -73,10 +77,10 @@ class Endings:
             outcome = self._refused.get(ended.call.id, ended.outcome)
             self._settle(ended.lane, Settlement(ended.call, outcome, ended.attempts, at, 0.0), 0)
 
-    async def caught_up(self, lane: Lane) -> bool:
+    def caught_up(self, lane: Lane) -> Awaitable[bool]:
         """Wait until the reader of a lane's records has taken what there is; False when it stands still."""
         records = self.passes.get(lane)
-        return records is None or await records.caught_up()
+        return _at_once() if records is None else records.backlog.caught_up()
 
     def broke(self, error: StateError) -> None:
         """Take in that the state cannot be used: nothing more may be called."""
@@ -98,16 +102,16 @@ class Endings:
 
     # --- a refused token -------------------------------------------------------------------
 
-    async def _renew_or_settle(self, report: Report) -> None:
+    async def _renew_or_settle(self, settled: Settled, settlement: Settlement, units: int) -> None:
         """Look whether the references of refused calls give another token by now; if so, their calls go on."""
         renewed: dict[str, Operation] = {}
         try:
-            renewed = await self._renew(report)
+            renewed = await self._renew(settled)
         finally:
-            self._settle_report(report, renewed)
+            self._settle_refused(settled, settlement, units, renewed)
 
-    async def _renew(self, report: Report) -> dict[str, Operation]:
-        calls = [report.settled.ended.call, *(ended.call for ended in report.settled.skipped)]
+    async def _renew(self, settled: Settled) -> dict[str, Operation]:
+        calls = [settled.ended.call, *(ended.call for ended in settled.skipped)]
         renewed: dict[str, Operation] = {}
         for operation in {c.operation.path: c.operation for c in calls}.values():
             token = await self._parts.tokens.resolve(operation)
@@ -117,16 +121,18 @@ class Endings:
         self._parts.roster.renew(renewed.values())
         return renewed
 
-    def _settle_report(self, report: Report, renewed: dict[str, Operation]) -> None:
-        ended = report.settled.ended
+    def _settle_refused(
+        self, settled: Settled, settlement: Settlement, units: int, renewed: dict[str, Operation]
+    ) -> None:
+        ended = settled.ended
         tries_left = ended.attempts < self._parts.max_attempts
         if tries_left and isinstance(ended.outcome, Failed) and self._goes_on(ended, renewed):
             self._refused[ended.call.id] = ended.outcome
             self._scheduler.release(ended.lane)
             self._parts.add(self._parts.roster.current(ended.call), ended.lane, ended.attempts)
         else:
-            self._settle(ended.lane, report.settlement, 1 + report.size // UNIT)
-        for skipped in report.settled.skipped:
+            self._settle(ended.lane, settlement, units)
+        for skipped in settled.skipped:
             if self._goes_on(skipped, renewed):
                 self._parts.add(self._parts.roster.current(skipped.call), skipped.lane, skipped.attempts)
             else:
@@ -169,3 +175,7 @@ class Endings:
             self._parts.deliveries.drop(call)
         else:
             self._parts.deliveries.keep(lane, call)
+
+
+async def _at_once() -> bool:
+    return True

@@ -84,7 +84,7 @@ class Engine:
         self._scheduler: Final[Scheduler] = crew.scheduler
         self._clock: Final = crew.clock
         self._permits: Final = Permits(crew.state, crew.clock, crew.terms)
-        self._deliveries: Final = Deliveries(crew.state, self._permits, self._break)
+        self._deliveries: Final = Deliveries(crew.state, self._permits.holder, self._break)
         self._endings: Final = Endings(
             EndingParts(
                 scheduler=crew.scheduler,

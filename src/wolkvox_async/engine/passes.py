@@ -26,15 +26,15 @@ from wolkvox_async.errors import OutputClosedError, UsageError
 from wolkvox_async.lines import line
 from wolkvox_async.marks import Mark, mark_of
 from wolkvox_async.model import Call, Skipped
-from wolkvox_async.ports import Alarm, Clock, OpenRun, RunOrder, Sink
+from wolkvox_async.ports import Clock, OpenRun, RunOrder, Sink
 from wolkvox_async.records import Counters, Record, RunRecord, Settlement, call_records, run_ended, run_started
 from wolkvox_async.scheduling.queues import Lane
 
+from .backlog import Backlog
 from .feeding import Feed
 from .reading import Reading, pieces
 
 UNIT: Final = 65_536  # bytes of answer that take up one more unit of a lane's room
-STANDSTILL: Final = 1.0  # seconds for which turns wait for a reader who is behind; then they end
 _COUNTED_AT_ONCE: Final = 5_000  # operations
 _IN_THE_PIPE: Final = 1.0  # seconds: what was written to a reader that went away within them did not arrive
 
@@ -106,16 +106,12 @@ class Records:
         self._total = 0  # calls of the whole run
         self._feed: Feed | None = None
         self._settled = 0
-        self._buffer: list[Settlement] = []
-        self._units = 0  # of room that the buffer takes up
+        self.backlog: Final = Backlog(parts.clock)
         self._held = 0  # of room that the reader's batch takes up
         self._handed: Sequence[Settlement] = ()  # to the reader, who has not asked for more yet
         self._position: int | None = None
         self._in_the_pipe: Final[deque[tuple[float, Sequence[Mark]]]] = deque()
         self._reader: asyncio.Future[None] | None = None
-        self._taken: Final = asyncio.Event()
-        self._stands_still = False  # the reader, for a while now
-        self._alarm: Alarm | None = None
         self._entered = self._left = self._is_read = False
         self._broken: Exception | None = None
         self._started_at = 0.0
@@ -173,7 +169,7 @@ class Records:
         if self._feed is not None:
             self._feed.stop()
         self._yard.end(self)
-        self._take()
+        self.backlog.take()
         self._wake()
 
     # --- in: called by the feed and by the engine -------------------------------------------
@@ -196,9 +192,7 @@ class Records:
         self.counters.count(settlement)
         if self._left:
             return
-        self._buffer.append(settlement)
-        self._units += units
-        self._taken.clear()
+        self.backlog.add(settlement, units)
         self._wake()
 
     def stop(self) -> None:
@@ -209,25 +203,6 @@ class Records:
         """Note that nothing more will come; whoever reads gets `why`."""
         self._broken = self._broken or why
         self._wake()
-
-    async def taken(self) -> None:
-        """Wait until the reader has taken what is buffered."""
-        if self._buffer:
-            await self._taken.wait()
-
-    async def caught_up(self) -> bool:
-        """Wait until the reader has taken what is buffered; False when it stands still."""
-        if self._buffer and not self._stands_still:
-            if self._alarm is None:
-                clock = self._parts.clock
-                self._alarm = clock.alarm(clock.now() + STANDSTILL, self._stand_still)
-            await self._taken.wait()
-        return not self._stands_still
-
-    def _stand_still(self) -> None:
-        self._alarm = None
-        self._stands_still = True
-        self._taken.set()
 
     @property
     def is_left(self) -> bool:
@@ -278,11 +253,11 @@ class Records:
         """Wait for settled calls; the room that the last batch took up is given back."""
         held, self._held = self._held, 0
         self._yard.room(self.lane, held)
-        while not self._buffer:
+        while not self.backlog:
             if self.finished and not self._left:
                 return None
             await self._arrival()
-        batch, self._held = self._take()
+        batch, self._held = self.backlog.take()
         return batch
 
     def ending(self) -> RunRecord:
@@ -301,16 +276,6 @@ class Records:
         if not self._entered:
             raise UsageError("a pass is a block: async with engine.fetch(...) as records")
         self._is_read = True
-
-    def _take(self) -> tuple[list[Settlement], int]:
-        batch, self._buffer = self._buffer, []
-        units, self._units = self._units, 0
-        self._stands_still = False
-        self._taken.set()
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
-        return batch, units
 
     async def _arrival(self) -> None:
         if self._broken is not None:
@@ -335,7 +300,7 @@ class Records:
     def complete(self) -> bool:
         """Whether every call of the run ended ok or empty, and was delivered."""
         undone = self.counters.failed + self.counters.skipped
-        return self.finished and not (undone or self._buffer or self._handed or self.stopped)
+        return self.finished and not (undone or self.backlog or self._handed or self.stopped)
 
     def _as_records(self, batch: list[Settlement]) -> Iterator[Record]:
         for settlement in batch:

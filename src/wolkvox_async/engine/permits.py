@@ -62,20 +62,12 @@ class Permits:
         self._state: Final = state
         self._clock: Final = clock
         self._terms: Final = terms
-        self._holder: Final = Holder(state)
+        self.holder: Final = Holder(state)
         self._known: Final = Known(state) if terms.shared else None
 
     def claim(self, token: str) -> Claim:
         """Ask for the token, for one more reason; raises `StateError`."""
-        return self._holder.claim(token)
-
-    def keep(self, token: str) -> None:
-        """Hold a token that we have for one more reason."""
-        self._holder.keep(token)
-
-    def drop(self, token: str) -> None:
-        """Hold a token for one reason less."""
-        self._holder.drop(token)
+        return self.holder.claim(token)
 
     async def look(self, token: str) -> None:
         """Read what others have done with the token; raises `StateError`."""
@@ -99,9 +91,9 @@ class Permits:
         """Tell whether an answer that calls its operation `names`, on a `kept` connection, is another token's."""
         return self._known is not None and self._known.doubts(call.operation.token.id, names, kept=kept)
 
-    def begin(self, token: str) -> None:
-        """Note that an attempt begins."""
-        self._state.begin(token, self._terms.hold)
+    def begin(self, call: Call) -> None:
+        """Note that an attempt at `call` begins."""
+        self._state.begin(call.operation.token.id, self._terms.hold)
 
     def end(self, call: Call, met: Met) -> None:
         """Note how an attempt ended, and what it says of the token and the pace."""
