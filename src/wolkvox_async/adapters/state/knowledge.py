@@ -33,7 +33,7 @@ _FEW: Final = 1024
 class Memory:
     """By slot; `slots` has those of the tokens that were looked up."""
 
-    __slots__ = ("_armed", "_closures", "_era", "_floor", "_noted", "_pages", "_questions", "_room", "slots")
+    __slots__ = ("_armed", "_era", "_floor", "_noted", "_pages", "_questions", "_room", "closures", "slots")
 
     def __init__(self, era: Era, damaged: Moment | None) -> None:
         """`damaged`: every question counts as asked then."""
@@ -45,7 +45,7 @@ class Memory:
         self._pages: Final[dict[int, array[float]]] = {}
         self._room = _FEW
         self._armed: Final[dict[int, float]] = {}
-        self._closures: Final[dict[int, Closure]] = {}
+        self.closures: Final[dict[int, Closure]] = {}  # why nothing is to be sent
         now = era.clocks.boottime()
         self._floor = _NEVER if damaged is None else now - max(era.age(damaged), 0.0)
 
@@ -68,7 +68,9 @@ class Memory:
             page = self._pages.get(high | slot >> _SHIFT)
             if page is not None and page[slot % _PAGE] > latest:
                 latest = page[slot % _PAGE]
-            latest = max(latest, self._armed.get(high | slot, latest))
+            armed = self._armed.get(high | slot)
+            if armed is not None and armed > latest:
+                latest = armed
         if latest == _NEVER:
             return None
         age = self._era.clocks.boottime() - latest
@@ -93,9 +95,10 @@ class Memory:
         if page is None:
             page = self._pages[key] = self._new_page()
         place = slot % _PAGE
-        latest = max(page[place], elapsed)
-        page[place] = latest
-        return latest
+        if page[place] > elapsed:
+            return page[place]
+        page[place] = elapsed
+        return elapsed
 
     def unask(self, slot: int, question: str) -> None:
         """Forget that `question` was ever asked."""
@@ -107,18 +110,18 @@ class Memory:
     def refuse(self, slot: int, closure: Closure | None) -> None:
         """Note why nothing is to be sent with the token; None: that is over."""
         if closure is None:
-            self._closures.pop(slot, None)
+            self.closures.pop(slot, None)
         else:
-            self._closures[slot] = closure
+            self.closures[slot] = closure
 
     def refusal(self, slot: int) -> Refusal | None:
         """Return why nothing is to be sent with the token at present."""
-        closure = self._closures.get(slot)
+        closure = self.closures.get(slot)
         if closure is None:
             return None
         refusal = closure.refusal(self._era)
         if refusal is None:
-            del self._closures[slot]
+            del self.closures[slot]
         return refusal
 
     def _new_page(self) -> array[float]:

@@ -128,7 +128,8 @@ class LocalLeases:
         lease = self._held[token]
         if not lease.slot:
             raise UsageError("a token was claimed that nothing is known of: look before anything is sent")
-        self._use(lease)
+        if not lease.used:
+            self._use(lease)
         if hold > self._announced:
             hold = min(hold, LONGEST_BUSY)
             self._announce(hold)
@@ -145,7 +146,8 @@ class LocalLeases:
         lease = self._held.get(token)
         if lease is None or not lease.slot:  # the state was closed meanwhile
             return
-        self._use(lease)
+        if not lease.used:
+            self._use(lease)
         if at_work <= 0 and pause <= 0:
             self._slots.end(lease.slot, 0.0, lease.stamp, Why.NOTHING)
             return
@@ -194,9 +196,8 @@ class LocalLeases:
         self._held.clear()
 
     def _use(self, lease: Lease) -> None:
-        if not lease.used:
-            lease.used = True
-            lease.stamp = self._new_stamp() | 1
+        lease.used = True
+        lease.stamp = self._new_stamp() | 1
 
     def _new_stamp(self) -> int:
         self._next += 2

@@ -66,6 +66,9 @@ class Why(IntEnum):
     PAUSE = 4  # an attempt ended, and so much time is to pass before the next
 
 
+_IN_FLIGHT: Final = int(Why.IN_FLIGHT)
+
+
 class Slots:
     """The mapped file. Its size changes in the state's thread only; old mappings stay valid."""
 
@@ -142,7 +145,7 @@ class Slots:
 
     def begin(self, slot: int, until: float, stamp: int) -> None:
         """Note that an attempt begins: the token is in use, and closed `until` then should nothing more be heard."""
-        _USE.pack_into(self._map, START + slot * SIZE, until, stamp | 1, Why.IN_FLIGHT)
+        _USE.pack_into(self._map, START + slot * SIZE, until, stamp | 1, _IN_FLIGHT)
 
     def end(self, slot: int, until: float, stamp: int, why: Why) -> None:
         """Note that an attempt ended, and that the token is closed `until` then (0: not at all)."""

@@ -163,8 +163,9 @@ class SqliteState:
 
     def refusal(self, token: str) -> Refusal | None:
         """Return why nothing is to be sent with `token` at present."""
-        slot = self._memory.slots.get(token)
-        return None if slot is None else self._memory.refusal(slot)
+        memory = self._memory
+        slot = memory.slots.get(token) if memory.closures else None
+        return None if slot is None else memory.refusal(slot)
 
     def refuse(self, token: str, refusal: Refusal) -> None:
         """Note that the vendor refused `token`."""
