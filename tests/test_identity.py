@@ -5,7 +5,7 @@ import re
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from wolkvox_async.identity import call_id, ulid
+from wolkvox_async.identity import CallIds, call_id, spelled, ulid
 
 ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -51,6 +51,16 @@ def test_a_calls_id_is_stable_and_carries_its_runs_time(run: str, asked: list[st
     assert ULID.fullmatch(identity)
     assert identity[:10] == run[:10]
     assert identity == call_id(run, iter(asked))
+
+
+def test_ids_stay_what_they_were_when_runs_of_older_versions_are_taken_up() -> None:
+    assert call_id("01KAJ4N0QG0123456789ABCDEF", ("acme", "bogotá", "interactions")) == "01KAJ4N0QGE62971WYD1PX8YC7"
+
+
+@given(runs, st.lists(parts, max_size=4))
+def test_the_ids_of_a_run_do_not_depend_on_those_made_before(run: str, calls: list[list[str]]) -> None:
+    ids = CallIds(run)
+    assert [ids.of("".join(map(spelled, asked))) for asked in calls] == [call_id(run, asked) for asked in calls]
 
 
 @given(runs, parts, parts)

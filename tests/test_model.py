@@ -64,7 +64,7 @@ def test_a_log_line_about_a_call_names_the_token_by_its_id(call: Call, caplog: p
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_a_token_is_not_pickled_nor_is_what_holds_it(protocol: int, token: Token, call: Call) -> None:
     for thing in (token, call, call.operation):
-        with pytest.raises(TypeError, match="neither pickled nor copied") as caught:
+        with pytest.raises(TypeError, match=r"neither pickled nor copied|cannot be pickled") as caught:
             pickle.dumps(thing, protocol)
         assert CANARY not in str(caught.value)
 

@@ -216,6 +216,11 @@ def test_the_lines_are_the_records(run: str, settlement: Settlement) -> None:
 
 
 @given(texts, settlements)
+def test_the_lines_are_the_records_written_out_byte_for_byte(run: str, settlement: Settlement) -> None:
+    assert call_lines(run, settlement) == b"".join(map(line, call_records(run, settlement)))
+
+
+@given(texts, settlements)
 def test_every_line_ends_with_a_newline_and_holds_no_other(run: str, settlement: Settlement) -> None:
     lines = call_lines(run, settlement)
     records = list(call_records(run, settlement))

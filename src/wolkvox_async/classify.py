@@ -99,6 +99,7 @@ _RANKS: Final[Mapping[Code, int]] = MappingProxyType(
         404: 7,
     }
 )
+_rank: Final = _RANKS.get
 _UNKNOWN: Final = 6
 
 RETRYABLE: Final = frozenset(
@@ -196,7 +197,8 @@ def _absent(answer: Answer, envelope: Envelope) -> AttemptOutcome:
 
 def _failure(answer: Answer, status: int, said: str, now: datetime, code: Code = None, msg: Any = None) -> Failed:
     words = _folded(said)
-    meaning = next(m for m in MEANINGS if m.covers(status, words.casefold()))
+    folded = words.casefold()
+    meaning = next(m for m in MEANINGS if m.covers(status, folded))
     message = f"{status}: {meaning.advice}" + (f" (it said: {one_line(words[:_QUOTED])})" if words else "")
     pause = retry_after(answer.retry_after, now)
     return Failed(error(meaning.kind, message), answer.status, code, msg, retry_after=pause)
@@ -213,13 +215,10 @@ def _folded(said: str) -> str:
 def _worse(status: int, code: Code) -> int | None:
     """Return the worse of HTTP status and body code; None when that is one which says nothing."""
     worse: Code = status
-    if code is not None and code != status:
-        worse = min(status, code, key=_rank)
-    return None if _rank(worse) == _UNKNOWN else int(worse)  # type: ignore[arg-type]
-
-
-def _rank(status: Code) -> int:
-    return _RANKS.get(status, _UNKNOWN)
+    rank = _rank(status, _UNKNOWN)
+    if code is not None and code != status and (other := _rank(code, _UNKNOWN)) < rank:
+        worse, rank = code, other
+    return None if rank == _UNKNOWN else int(worse)  # type: ignore[arg-type]
 
 
 def _redirect_message(answer: Answer) -> str:

@@ -4,8 +4,8 @@ Bodies are judged by content, because the vendor's content type is not documente
 byte order mark is tolerated. Refused are, beside text that is no JSON: invalid UTF-8,
 NaN and infinities, integers beyond 64 bits (the parser would round them, and a rounded
 number on a bill is worse than none) and nesting so deep that it could not be written out
-again. The two searches that follow parsing cost a fifth of it: long numbers are looked for
-among the bytes first, and depth in whatever is long enough to be deep.
+again. What is long enough to be deep is written out, and what that gives back byte for
+byte was not rounded either; otherwise long numbers are looked for among the bytes.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _LONG_INTEGER: Final = re.compile(rb"(?<![-+.0-9eE])-?[0-9]{19,}+(?![.eE])")
 _INTEGERS: Final = range(-(2**63), 2**64)
 _NUMERIC: Final = re.compile(r"\s*-?[0-9]{1,15}(\.[0-9]+)?\s*")
+_STATUS_DIGITS: Final = 3
 _BEGINNING: Final = 1_000
 
 # Where the writer of JSON stops; its reader goes on to 1,024.
@@ -32,7 +33,7 @@ MAX_DEPTH: Final = 254
 Code: TypeAlias = int | float | str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Envelope:
     """A JSON object as the vendor wraps it; `fields` are the object's own."""
 
@@ -72,9 +73,12 @@ def open_envelope(body: bytes) -> Envelope | NotAnEnvelope:
         return NotAnEnvelope(_describe(text, error.msg), _beginning(text))
     if not isinstance(document, dict):
         return NotAnEnvelope(f"the answer is JSON but no object: {type(document).__name__}", _beginning(text))
-    if _LONG_RUN in text.translate(_DIGITS_AS_ZEROS) and _has_oversized_integer(text):
+    again = _written(document) if len(text) > 2 * MAX_DEPTH else b""
+    if again == text:
+        return Envelope(document)
+    if text.translate(_DIGITS_AS_ZEROS).find(_LONG_RUN) >= 0 and _has_oversized_integer(text):
         return NotAnEnvelope("the answer holds an integer beyond 64 bits", _beginning(text))
-    if len(text) > 2 * MAX_DEPTH and _is_too_deep(document):
+    if again is None:
         return NotAnEnvelope(f"the answer is nested deeper than {MAX_DEPTH} levels", _beginning(text))
     return Envelope(document)
 
@@ -84,6 +88,8 @@ def read_code(value: Any) -> Code:
     if value is None or type(value) in (int, float):
         return cast("Code", value)
     if isinstance(value, str):
+        if len(value) == _STATUS_DIGITS and value.isascii() and value.isdigit():
+            return int(value)
         return _number(value) if _NUMERIC.fullmatch(value) else value
     return as_text(value)
 
@@ -102,12 +108,12 @@ def _has_oversized_integer(text: bytes) -> bool:
     return any(len(number) > 20 or int(number) not in _INTEGERS for number in numbers)
 
 
-def _is_too_deep(document: dict[str, Any]) -> bool:
+def _written(document: dict[str, Any]) -> bytes | None:
+    """Return the document as it would be written; None when it is too deep for that."""
     try:
-        orjson.dumps(document)
+        return orjson.dumps(document)
     except orjson.JSONEncodeError:
-        return True
-    return False
+        return None
 
 
 def _describe(text: bytes, parser_says: str) -> str:

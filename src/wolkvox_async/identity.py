@@ -26,7 +26,25 @@ def ulid(milliseconds: int, chance: int) -> str:
 
 def call_id(run: str, parts: Iterable[str]) -> str:
     """Return the id of the call that `parts` describe within `run`."""
-    # With the lengths before them, other parts never make the same text.
-    asked = "".join([f"{len(part)}:{part}" for part in parts])
-    digest = hashlib.blake2b(f"{run} {asked}".encode(), digest_size=_DIGITS).digest()
-    return run[:10] + digest.translate(_BYTE_TO_DIGIT).decode()
+    return CallIds(run).of("".join([spelled(part) for part in parts]))
+
+
+def spelled(part: str) -> str:
+    """Write one of the parts that describe a call, so that other parts never make the same text."""
+    return f"{len(part)}:{part}"
+
+
+class CallIds:
+    """The ids of the calls of a run; whoever makes many spells what they share once."""
+
+    __slots__ = ("_digest", "_time")
+
+    def __init__(self, run: str) -> None:
+        self._time: Final = run[:10]
+        self._digest: Final = hashlib.blake2b(f"{run} ".encode(), digest_size=_DIGITS)
+
+    def of(self, parts: str) -> str:
+        """Return the id of the call that `parts`, spelled one after the other, describe."""
+        digest = self._digest.copy()
+        digest.update(parts.encode())
+        return self._time + digest.digest().translate(_BYTE_TO_DIGIT).decode()

@@ -6,7 +6,6 @@ moments are written by the serialiser, and what the rows of a call share is seri
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -34,18 +33,20 @@ def call_lines(run: str, settlement: Settlement) -> bytes:
     return line(row_record(run, settlement, at, 1, rows[0])) + commit if rows else commit
 
 
-def _row_lines(run: str, settlement: Settlement, at: Any, rows: list[Any]) -> Iterator[bytes]:
+def _row_lines(run: str, settlement: Settlement, at: Any, rows: list[Any]) -> list[bytes]:
     shared = orjson.dumps(row_record(run, settlement, at, 0, None))
     before, _, rest = shared.partition(b'"n":0')
     between = rest.removesuffix(b'"items":null,"row":null}')
-    for n, row in enumerate(rows, 1):
-        own = orjson.dumps({"items": items_of(row), "row": row}, option=orjson.OPT_APPEND_NEWLINE)
-        yield b'%b"n":%d%b%b' % (before, n, between, own[1:])
+    before, write, newline = before + b'"n":', orjson.dumps, orjson.OPT_APPEND_NEWLINE
+    return [
+        b"%b%d%b%b" % (before, n, between, write({"items": items_of(row), "row": row}, None, newline)[1:])
+        for n, row in enumerate(rows, 1)
+    ]
 
 
 def _stamp(moment: datetime) -> bytes:
     """Write an aware moment as JSON: UTC, cut off (never rounded) to the millisecond."""
-    text = orjson.dumps(moment if moment.tzinfo is UTC else moment.astimezone(UTC), option=orjson.OPT_UTC_Z)
+    text = orjson.dumps(moment if moment.tzinfo is UTC else moment.astimezone(UTC), None, orjson.OPT_UTC_Z)
     if len(text) == _WITH_MICROSECONDS:
         return text[:_TO_MILLISECONDS] + b'Z"'
     return text[:-2] + b'.000Z"'  # whole seconds are written without a fraction

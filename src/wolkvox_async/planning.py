@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
 from .catalog import Dates, Endpoint
-from .identity import call_id
+from .identity import CallIds, spelled
 from .model import Call, Operation, Params
 from .windows import Window, by_month, current_month, parse_end, parse_start, previous_month, timezone
 
@@ -93,10 +93,12 @@ def plan(
     is the least time between two calls that ask a token the same; an endpoint may have a
     longer one. Raises `ValueError` as `DateRange.window` does.
     """
-    asked = _Asked(now, dates)
+    asked, ids = _Asked(now, dates, interval), CallIds(run)
     for subscription in subscriptions:
+        operation = subscription.operation
+        place = _place(operation)
         for question in asked.by(subscription):
-            yield question.call(subscription.operation, run=run, interval=interval)
+            yield question.call(operation, ids.of(place + question.key))
 
 
 def counts(subscriptions: Iterable[Subscription], *, now: datetime, dates: DateRange | None = None) -> Iterator[int]:
@@ -108,9 +110,10 @@ def counts(subscriptions: Iterable[Subscription], *, now: datetime, dates: DateR
 class _Asked:
     """What operations are asked; many are asked the same, which is worked out and kept once."""
 
-    def __init__(self, now: datetime, dates: DateRange | None) -> None:
+    def __init__(self, now: datetime, dates: DateRange | None, interval: float = RECOMMENDED_INTERVAL) -> None:
         self._now: Final = now
         self._dates: Final = dates
+        self._interval: Final = interval
         # By the identity of what is wanted, which is kept so that nothing else gets it, and timezone.
         self._known: Final[dict[tuple[int, str], tuple[tuple[Wanted, ...], list[Question]]]] = {}
 
@@ -126,39 +129,39 @@ class _Asked:
         for each in wanted:
             takes_dates = self._dates is not None and each.endpoint.dates is not Dates.NEVER
             for window in windows(self._dates if takes_dates else each.dates, local):
-                yield Question.of(each.endpoint, window)
+                yield Question.of(each.endpoint, window, self._interval)
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of an operation: an endpoint, and from when to when."""
+    """What is asked of an operation: an endpoint, and from when to when; at most once in `interval` seconds."""
 
     endpoint: Endpoint
     window: Window | None
     api: str
     query: Params
-    key: str  # what tells it from other questions
+    key: str  # what tells it from other questions, spelled
+    interval: float
 
     @classmethod
-    def of(cls, endpoint: Endpoint, window: Window | None) -> Question:
-        """Return the question that asks `endpoint` for `window`."""
+    def of(cls, endpoint: Endpoint, window: Window | None, interval: float) -> Question:
+        """Return the question that asks `endpoint` for `window`, where `interval` is the least for all."""
         first, last = ("", "") if window is None else (window.date_ini, window.date_end)
         dated: Params = () if window is None else (("date_ini", first), ("date_end", last))
-        key = repr((endpoint.name, first, last, *endpoint.params))
-        return cls(endpoint, window, endpoint.name, (("api", endpoint.api), *endpoint.params, *dated), key)
+        query = (("api", endpoint.api), *endpoint.params, *dated)
+        key = spelled(repr((endpoint.name, first, last, *endpoint.params)))
+        return cls(endpoint, window, endpoint.name, query, key, endpoint.pause(interval))
 
-    def call(self, operation: Operation, *, run: str, interval: float) -> Call:
-        """Build the call; its id is the same whenever `run` asks the same."""
+    def call(self, operation: Operation, call_id: str) -> Call:
+        """Build the call that asks `operation`."""
+        endpoint = self.endpoint
         return Call(
-            id=call_id(run, (operation.tenant, operation.name, self.key)),
-            operation=operation,
-            api=self.api,
-            file=self.endpoint.file,
-            query=self.query,
-            window=self.window,
-            params=self.endpoint.params,
-            interval=self.endpoint.pause(interval),
+            call_id, operation, self.api, endpoint.file, self.query, self.window, endpoint.params, self.interval
         )
+
+
+def _place(operation: Operation) -> str:
+    return spelled(operation.tenant) + spelled(operation.name)
 
 
 def windows(dates: DateRange | MonthWord | None, now: datetime) -> Sequence[Window | None]:
@@ -183,4 +186,5 @@ def call(
     interval: float = RECOMMENDED_INTERVAL,
 ) -> Call:
     """Build a single call; its id is the same whenever `run` asks for the same thing."""
-    return Question.of(endpoint, window).call(operation, run=run, interval=interval)
+    question = Question.of(endpoint, window, interval)
+    return question.call(operation, CallIds(run).of(_place(operation) + question.key))

@@ -129,9 +129,11 @@ class Settlement:
     def due(self) -> datetime | None:
         """The moment (UTC) from which the call may be made again, where it was made or came too early."""
         outcome = self.outcome
-        if isinstance(outcome, Ok | Empty):
-            return self.at + timedelta(seconds=self.call.interval - self.ago)
-        return outcome.due if isinstance(outcome, Skipped) else None
+        if isinstance(outcome, Skipped):
+            return outcome.due
+        if isinstance(outcome, Failed):
+            return None
+        return self.at + timedelta(0, self.call.interval - self.ago)
 
 
 @dataclass(slots=True)
@@ -260,28 +262,37 @@ def row_record(run: str, settlement: Settlement, at: Any, n: int, row: Any) -> R
 def call_record(run: str, settlement: Settlement, at: Any, next_at: Any) -> CallRecord:
     """Build the commit mark, with its moments as they are to be written."""
     call, outcome = settlement.call, settlement.outcome
+    operation, window = call.operation, call.window
+    rows, error, status, code, msg = 0, None, None, None, None
+    if isinstance(outcome, Ok):
+        rows, status, code, msg = len(outcome.rows), outcome.status, outcome.code, outcome.msg
+    elif isinstance(outcome, Skipped):
+        error = _error_field(outcome.error)
+    else:
+        status, code, msg = outcome.status, outcome.code, outcome.msg
+        error = _error_field(outcome.error) if isinstance(outcome, Failed) else None
     return {
         "type": "call",
         "run": run,
         "call": call.id,
-        "tenant": call.operation.tenant,
-        "operation": call.operation.name,
-        "server": call.operation.server,
-        "token": call.operation.token.id,
+        "tenant": operation.tenant,
+        "operation": operation.name,
+        "server": operation.server,
+        "token": operation.token.id,
         "api": call.api,
-        "window": None if call.window is None else {"from": call.window.date_ini, "to": call.window.date_end},
+        "window": None if window is None else {"from": window.date_ini, "to": window.date_end},
         "params": dict(call.params) or None,
         "slot": None,
         "closing": False,
-        "outcome": outcome_name(outcome),
-        "rows": len(rows_of(outcome)),
+        "outcome": _NAMES[type(outcome)],
+        "rows": rows,
         "attempts": settlement.attempts,
         "at": at,
         "seconds": round(settlement.seconds, 3),
-        "status": None if isinstance(outcome, Skipped) else outcome.status,
-        "code": None if isinstance(outcome, Skipped) else outcome.code,
-        "msg": None if isinstance(outcome, Skipped) else outcome.msg,
-        "error": _error_field(outcome.error) if isinstance(outcome, Failed | Skipped) else None,
+        "status": status,
+        "code": code,
+        "msg": msg,
+        "error": error,
         "next_at": next_at,
     }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import Final, Generic, Protocol, TypeVar
 
-from wolkvox_async.lines import Lines
+from wolkvox_async.lines import call_lines
 from wolkvox_async.records import RunRecord, Settlement
 
 T = TypeVar("T")
@@ -66,11 +66,10 @@ class Reading(AsyncIterator[T], Generic[T]):
 
 def pieces(run: str, batch: list[Settlement]) -> Iterator[tuple[bytes, Sequence[Settlement]]]:
     """Yield a batch's lines, with the calls that they are of, so that a big batch does not stand in memory twice."""
-    write = Lines(run).of
     lines: list[bytes] = []
     size = start = 0
     for end, settlement in enumerate(batch, 1):
-        text = write(settlement)
+        text = call_lines(run, settlement)
         lines.append(text)
         size += len(text)
         if size >= _PIECE:
