@@ -6,6 +6,7 @@ None of it may show in anything but the cost.
 from __future__ import annotations
 
 import asyncio
+import gzip
 import ssl
 import subprocess
 import sys
@@ -20,12 +21,14 @@ from tests.adapters.http.authorities import Authority
 from tests.adapters.http.clients import BODY, CHUNKED, OK, Client, answer, chunked, ending, headed
 from tests.faultserver import HOST, Do, Drip, FaultServer
 from wolkvox_async.adapters.http import HttpSettings, HttpTransport, parts
+from wolkvox_async.adapters.http.framing import AnswerReader
 from wolkvox_async.adapters.http.parts import ADDRESS_TTL, misfit
 from wolkvox_async.adapters.http.requests import Targets
 from wolkvox_async.adapters.http.tls import BELIEVED, tls_context
 from wolkvox_async.model import Answer, Breakdown, Token
 
 SHORT = b'{"code":200,"error":null,"msg":"none","data":[]}'
+GZIP = "Content-Encoding: gzip"
 
 
 @pytest.fixture
@@ -52,13 +55,47 @@ async def ask_often(transport: HttpTransport, canary: Token, times: int) -> list
 # --- heads --------------------------------------------------------------------------------
 
 
-async def test_an_ordinary_head_is_known_once_its_answer_was_read(
-    server: FaultServer, transport: HttpTransport, canary: Token
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[AnswerReader]:
+    """What readers of answers were made."""
+    made: list[AnswerReader] = []
+
+    def reader() -> AnswerReader:
+        made.append(AnswerReader())
+        return made[-1]
+
+    monkeypatch.setattr("wolkvox_async.adapters.http.wire.AnswerReader", reader)
+    return made
+
+
+async def test_the_head_that_came_last_is_known(
+    server: FaultServer, transport: HttpTransport, canary: Token, parsed: list[AnswerReader]
 ) -> None:
-    server.on_connection(Do.READ, OK, Do.READ, OK, Do.READ, answer(SHORT))
-    mets = await ask_often(transport, canary, 3)
-    assert mets == [Answer(200, BODY)] * 2 + [Answer(200, SHORT)]
-    assert len(transport._shared.heads) == 2
+    server.on_connection(Do.READ, OK, Do.READ, OK, Do.READ, OK)
+    assert await ask_often(transport, canary, 3) == [Answer(200, BODY)] * 3
+    assert len(parsed) == 1
+
+
+async def test_a_head_that_came_twice_is_known_whatever_its_date_its_number_and_its_length(
+    server: FaultServer, transport: HttpTransport, canary: Token, parsed: list[AnswerReader]
+) -> None:
+    bodies = [BODY, SHORT, BODY + b" ", b""]
+    sent = [answer(body, f"Date: day {n}", "Server: x", f"X-Request-Id: {n}") for n, body in enumerate(bodies)]
+    server.on_connection(*(step for one in sent for step in (Do.READ, one)))
+    assert await ask_often(transport, canary, 4) == [Answer(200, body) for body in bodies]
+    assert len(parsed) == 2
+
+
+async def test_a_head_that_is_known_is_so_with_its_status_and_its_encoding(
+    server: FaultServer, transport: HttpTransport, canary: Token, parsed: list[AnswerReader]
+) -> None:
+    packed = gzip.compress(BODY)
+    for n in range(4):
+        number = f"X-Request-Id: {n}"
+        steps = answer(BODY, number), answer(SHORT, number, status="404 No"), answer(packed, number, GZIP)
+        server.on_connection(*(step for one in steps for step in (Do.READ, one)))
+        assert await ask_often(transport, canary, 3) == [Answer(200, BODY), Answer(404, SHORT), Answer(200, BODY)]
+    assert len(parsed) == 6
 
 
 @pytest.mark.parametrize(
@@ -79,9 +116,12 @@ async def test_an_ordinary_head_is_known_once_its_answer_was_read(
 async def test_no_other_head_is_remembered(
     server: FaultServer, transport: HttpTransport, canary: Token, sent: bytes
 ) -> None:
-    server.on_connection(Do.READ, sent)
-    await ask_often(transport, canary, 1)
+    for _ in range(4):
+        server.on_connection(Do.READ, sent)
+    for _ in range(2):
+        await ask_often(transport, canary, 1)
     assert len(transport._shared.heads) == 0
+    assert transport._shared.heads.find(sent) is None
 
 
 @pytest.mark.parametrize("size", [1, 50, len(OK) - len(BODY), len(OK) - 1])
@@ -109,9 +149,10 @@ async def test_a_known_head_of_packed_answers_stays_packed(client: Client, serve
 
 
 async def test_only_so_many_heads_are_remembered(server: FaultServer, transport: HttpTransport, canary: Token) -> None:
-    server.on_connection(*(step for n in range(100) for step in (Do.READ, answer(BODY, f"X-Id: {n}"))))
-    assert await ask_often(transport, canary, 100) == [Answer(200, BODY)] * 100
-    assert len(transport._shared.heads) == 64
+    sent = [answer(body, f"X-Id: {n}") for n in range(50) for body in (BODY, SHORT)]
+    server.on_connection(*(step for one in sent for step in (Do.READ, one)))
+    assert await ask_often(transport, canary, 100) == [Answer(200, BODY), Answer(200, SHORT)] * 50
+    assert len(transport._shared.heads) == 16
 
 
 def test_only_so_many_targets_are_remembered(canary: Token) -> None:

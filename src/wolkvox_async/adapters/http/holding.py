@@ -50,11 +50,9 @@ class Holding:
     def read(self, size: int) -> bytes:
         """Return the `size` bytes that the last read has brought, and count them."""
         self.received += size
-        if self._claim is not None:
-            self._claim.bring(size)
-        if self._lane is not None:
-            self._lane.bring(size)
-        return bytes(self.buffer[:size])
+        if self.is_wide:
+            self._bring(size)
+        return self.buffer[:size].tobytes()
 
     def add(self, piece: bytes) -> None:
         """Take in the next piece of the body."""
@@ -147,6 +145,12 @@ class Holding:
             self._lane.give_back()
             self._lane = None
         self._widened()
+
+    def _bring(self, size: int) -> None:
+        if self._claim is not None:
+            self._claim.bring(size)
+        if self._lane is not None:
+            self._lane.bring(size)
 
     def _widened(self) -> None:
         """Read as much at once as there is room for."""

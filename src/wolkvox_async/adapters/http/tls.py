@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import sys
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,10 +74,11 @@ class ResumingContext(ssl.SSLContext):
 
 def tls_context(ca_file: str | None) -> ResumingContext:
     """Return a context that verifies names and certificates; it honours SSL_CERT_FILE."""
-    default = ssl.create_default_context()
+    # As `ssl.create_default_context` makes them; asked for one, it would read the system's authorities
+    # once more (30 ms), and what it returns is of a class of its own.
     context = ResumingContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.verify_flags = default.verify_flags
-    context.options = default.options
+    if sys.version_info >= (3, 13):
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
     context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     if ca_file is not None:
         context.load_verify_locations(cafile=ca_file)

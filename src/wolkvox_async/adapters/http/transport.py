@@ -18,9 +18,9 @@ from wolkvox_async.model import Answer, Breakdown, Call, ErrorKind, Operation, T
 from . import bodies, faults
 from .deadlines import Deadlines, TimeLimit
 from .dialling import Dialler
-from .heads import Grown, RawAnswer
+from .heads import Grown, Met, RawAnswer
 from .keeping import Keeper
-from .requests import Address, Targets, address, frame
+from .requests import Address, Frame, Targets, address, frame
 from .room import BIG, Room
 from .settings import HttpSettings
 from .shared import Shared
@@ -44,6 +44,7 @@ class HttpTransport:
         self._tls: Final = tls_context(settings.ca_file) if settings.base_url.lower().startswith("https:") else None
         self._dialler: Final = Dialler(connector=connector, tls=self._tls, proxy=settings.proxy)
         self._addresses: Final[dict[str, Address]] = {}  # one per server
+        self._frames: Final[dict[Address, Frame]] = {}  # one per server
         self._deadlines: Final = Deadlines()
         self._room: Final = Room()
         self._wires: Final[set[Wire]] = set()  # all that are open
@@ -110,8 +111,12 @@ class HttpTransport:
         return wire if is_quiet else wire.why_unusable()
 
     def _frame(self, wire: Wire, at: Address) -> None:
-        lines = self._dialler.opener.proxy_lines(at.origin)
-        wire.frame = frame(at, user_agent=self.settings.user_agent, encodings=bodies.ACCEPTED, proxy_lines=lines)
+        found = self._frames.get(at)
+        if found is None:
+            lines, agent = self._dialler.opener.proxy_lines(at.origin), self.settings.user_agent
+            found = frame(at, user_agent=agent, encodings=bodies.ACCEPTED, proxy_lines=lines)
+            self._frames[at] = found
+        wire.frame = found
 
     async def close(self) -> None:
         """Close every connection; when this returns no socket is left."""
@@ -155,27 +160,25 @@ class HttpTurn:
 
     async def attempt(self, call: Call) -> Answer | Breakdown:
         """Make one attempt at `call`."""
-        deadline = self._transport.loop.time() + self._transport.settings.timeout
+        transport, token = self._transport, call.operation.token
+        deadline = transport.loop.time() + transport.settings.timeout
         self._is_sound = False
         try:
             wire = self._ready() or await self._replaced(deadline)
-            met = wire if isinstance(wire, Breakdown) else await self._ask(wire, call, deadline)
+            if isinstance(wire, Breakdown):
+                return wire
+            raw = await wire.ask(transport.targets.of(call), token, deadline)
+            met = _ordinary(raw, wire, token) or await self._other(raw, wire, token)
         except BaseException:  # cancelled, nearly always
             self.distrust()
             raise
         self._is_sound = isinstance(met, Answer)
         return met
 
-    async def _ask(self, wire: Wire, call: Call, deadline: float) -> Answer | Breakdown:
-        token = call.operation.token
-        raw = await wire.ask(self._transport.targets.of(call), token, deadline)
+    async def _other(self, raw: Met, wire: Wire, token: Token) -> Answer | Breakdown:
         if isinstance(raw, Grown):
             raw = await wire.go_on()
-        met: Answer | Breakdown
-        if isinstance(raw, Breakdown):
-            met = raw
-        else:
-            met = self._decoded_at_once(raw, wire, token) or await self._decoded(raw, wire, token)
+        met = raw if isinstance(raw, Breakdown) else await self._decoded(raw, wire, token)
         if isinstance(met, Breakdown):
             wire.holding.let_go()
         elif wire.holding.is_wide:
@@ -185,9 +188,11 @@ class HttpTurn:
     def _ready(self) -> Wire | None:
         """Return the connection, if it may be asked at once."""
         wire = self._wire
-        if wire is not None and wire.holding.is_wide:
+        if wire is None:
+            return None
+        if wire.holding.is_wide:
             wire.holding.let_go()
-        return wire if wire is not None and wire.is_silent() else None
+        return wire if wire.is_silent() else None
 
     async def _replaced(self, deadline: float) -> Wire | Breakdown:
         """Return the connection, if it may be asked once what came was looked at, or another one."""
@@ -199,25 +204,27 @@ class HttpTurn:
             self._wire = met
         return met
 
-    def _decoded_at_once(self, raw: RawAnswer, wire: Wire, token: Token) -> Answer | None:
-        """Return the answer, if it is an ordinary one."""
-        head, body = raw.head, raw.body
-        if not head.is_plain or wire.holding.is_big or len(body) > BIG:
-            return None
-        return Answer(head.status, token.redact(body), None, None, raw.kept, raw.sent_at)
-
     async def _decoded(self, raw: RawAnswer, wire: Wire, token: Token) -> Answer | Breakdown:
-        head, most = raw.head, self._transport.settings.max_body
+        (head, packed), most = raw, self._transport.settings.max_body
         encoding = bodies.shown(head.encoding, token)
         try:
-            body = None if wire.holding.is_big else bodies.decoded(raw.body, encoding, most=min(most, BIG))
-            if body is None and bodies.fits(raw.body, encoding, most=most):
+            body = None if wire.holding.is_big else bodies.decoded(packed, encoding, most=min(most, BIG))
+            if body is None and bodies.fits(packed, encoding, most=most):
                 await wire.holding.hold_big()
-                body = bodies.decoded(raw.body, encoding, most=most)
+                body = bodies.decoded(packed, encoding, most=most)
         except bodies.BodyError as error:
             return Breakdown(ErrorKind.MALFORMED, str(error), None, head.status)
         if body is None:
             return replace(faults.too_large(most, unanswered_since=None), status=head.status)
         pause = None if head.retry_after is None else bodies.shown(head.retry_after, token)
         location = None if head.location is None else bodies.shown(head.location, token)
-        return Answer(head.status, token.redact(body), pause, location, raw.kept, raw.sent_at)
+        return Answer(head.status, token.redact(body), pause, location, wire.asked > 1, wire.sent_at)
+
+
+def _ordinary(raw: Met, wire: Wire, token: Token) -> Answer | None:
+    """Return the answer, if it is one with which nothing has to be done."""
+    if isinstance(raw, tuple) and not wire.holding.is_wide:  # so it is small
+        head, body = raw
+        if head.is_plain:
+            return Answer(head.status, token.redact(body), None, None, wire.asked > 1, wire.sent_at)
+    return None

@@ -38,7 +38,6 @@ from .shared import Shared
 _STOOD_STILL: Final = 0.25
 _CATCHING_UP: Final = 1.0
 
-
 _GROWN: Final = Grown()
 _BLANK: Final = Frame(b"", b"", b"")
 
@@ -59,11 +58,10 @@ class Wire(asyncio.BufferedProtocol):
         self._missed: RawAnswer | Breakdown | None = None  # how the question ended while reading was paused
         self._paused = False
         self._asking = False  # a question is open
-        self._asked = 0
-        self._sent_at = 0.0
+        self.asked = 0  # questions
+        self.sent_at = 0.0  # when the last request byte has left (monotonic seconds), or was still here
         self._sent = True  # the last request byte has left
-        self._due = 0.0  # when the attempt is
-        self._was_late = False  # in this attempt
+        self._due, self._was_late = 0.0, False  # when the attempt is, and whether it was
         self.usable = True
         self.spoke_unasked = False
         self.is_learnt = False  # its TLS session was looked at
@@ -71,15 +69,18 @@ class Wire(asyncio.BufferedProtocol):
     def ask(self, target: bytes, token: Token, deadline: float) -> asyncio.Future[Met]:
         """Write one request; a cancelled question leaves the wire to be aborted."""
         self._asking, self._missed, self._reader = True, None, None
-        self._asked += 1
+        self.asked += 1
         self._due, self._was_late = deadline, False
         self.holding.received = 0
-        self._transport.write(self.frame.request(target, token))
-        self._sent_at = self._loop.time()
-        self._sent = not self._transport.get_write_buffer_size()
+        transport, loop = self._transport, self._loop
+        transport.write(self.frame.request(target, token))
+        self.sent_at = loop.time()
+        self._sent = not transport.get_write_buffer_size()
         if not self._sent:
-            self._loop.call_soon(self._look_whether_sent)
-        return self._wait()
+            loop.call_soon(self._look_whether_sent)
+        self._deadline.set(deadline)
+        self._waiter = waiter = loop.create_future()
+        return waiter
 
     def is_silent(self) -> bool:
         """Tell whether a question may be asked at once: usable, and nothing that nobody has looked at."""
@@ -105,11 +106,12 @@ class Wire(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take over the connection."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's do not say what they are
-        keep_short(self._transport)
         self._unread = unread(self._transport)
         self._deadline = Deadline(self._shared.deadlines, self._ring)
         self.opened_at = self._loop.time()
         self.tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+        if self.tls is not None:
+            keep_short(self._transport)
         self.holding = Holding(self._shared.room, tls=self.tls is not None)
         self._shared.wires.add(self)
 
@@ -123,13 +125,13 @@ class Wire(asyncio.BufferedProtocol):
             self.refuse_unasked()
             return
         if not self._sent:
-            self._sent_at, self._sent = self._loop.time(), True
+            self.sent_at, self._sent = self._loop.time(), True
         data = self.holding.read(nbytes)
         if self._reader is None:
-            known = self._shared.heads.find(data)
-            if known is not None and len(known[1]) <= self._shared.max_body:
+            answer = self._shared.heads.find(data)
+            if answer is not None and len(answer[1]) <= self._shared.max_body:
                 self._asking = False
-                self._settle(RawAnswer(*known, self._asked > 1, self._sent_at))
+                self._settle(answer)
                 return
             self._reader = AnswerReader()
         self._read(self._reader, data)
@@ -145,7 +147,8 @@ class Wire(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Take in that the connection is gone."""
         self.usable = False
-        self._fail(faults.lost(exc, answered=self.holding.received > 0, sent_at=self._unanswered_since()))
+        if self._asking:
+            self._fail(faults.lost(exc, answered=self.holding.received > 0, sent_at=self._unanswered_since()))
         self._deadline.drop()
         self._shared.wires.discard(self)
         if self.on_lost is not None:
@@ -193,8 +196,8 @@ class Wire(asyncio.BufferedProtocol):
         bytes behind the answer may be the true one.
         """
         whole = self._whole(reader)
-        if reader.surplus and self._asked > 1:
-            return faults.garbled("bytes came that nobody asked for, so its answer may be an older one", self._sent_at)
+        if reader.surplus and self.asked > 1:
+            return faults.garbled("bytes came that nobody asked for, so its answer may be an older one", self.sent_at)
         return whole
 
     def _whole(self, reader: AnswerReader) -> RawAnswer:
@@ -205,7 +208,7 @@ class Wire(asyncio.BufferedProtocol):
         if reader.is_last:
             self._abort_soon()
         self._shared.heads.learn(reader, head)
-        return RawAnswer(head, self.holding.complete(), self._asked > 1, self._sent_at)
+        return head, self.holding.complete()
 
     def _fail(self, breakdown: Breakdown) -> None:
         if self._asking:
@@ -228,11 +231,6 @@ class Wire(asyncio.BufferedProtocol):
 
     # --- waiting ----------------------------------------------------------------------
 
-    def _wait(self) -> asyncio.Future[Met]:
-        self._deadline.set(self._due)
-        waiter = self._waiter = self._loop.create_future()
-        return waiter
-
     async def go_on(self) -> RawAnswer | Breakdown:
         """Read on, as often as it is needed, once there is room for it."""
         met: Met = _GROWN
@@ -253,7 +251,9 @@ class Wire(asyncio.BufferedProtocol):
             return faults.lost(None, answered=True, sent_at=self._unanswered_since())
         self._paused = False
         let_flow(self._transport)
-        return await self._wait()
+        self._deadline.set(self._due)
+        self._waiter = self._loop.create_future()
+        return await self._waiter
 
     async def _join_pool(self, wanted: int) -> None:
         try:
@@ -292,8 +292,8 @@ class Wire(asyncio.BufferedProtocol):
     def _look_whether_sent(self) -> None:
         # uvloop writes at the end of a round, so this comes just behind it.
         if not self._sent and not self._transport.get_write_buffer_size():
-            self._sent_at, self._sent = self._loop.time(), True
+            self.sent_at, self._sent = self._loop.time(), True
 
     def _unanswered_since(self) -> float:
         # What is still in the buffer leaves no sooner than now.
-        return self._sent_at if self._sent else self._loop.time()
+        return self.sent_at if self._sent else self._loop.time()
