@@ -27,14 +27,10 @@ class Closing:
 
     at_work_until: float  # the vendor may still be at work on the attempt
     refused_until: float  # the vendor refused the token, or its quota is used up
-
-    @property
-    def until(self) -> float:
-        """The later of the two."""
-        return max(self.at_work_until, self.refused_until)
+    until: float  # the later of the two
 
 
-OPEN: Final = Closing(0.0, 0.0)
+OPEN: Final = Closing(0.0, 0.0, 0.0)
 
 
 def closing(
@@ -44,12 +40,15 @@ def closing(
 
     `server_limit` is how many seconds the vendor may work on an attempt that was given up.
     """
+    if not isinstance(outcome, Failed):
+        return OPEN
     since = met.unanswered_since if isinstance(met, Breakdown) else None
     at_work_until = 0.0 if since is None else _within(since, span) + server_limit
-    refused_for = _refused_for(operation, outcome, span.at)
+    refused_for = _refused_for(operation, outcome.error.kind, span.at)
     if not (at_work_until or refused_for):
         return OPEN
-    return Closing(at_work_until, span.ended + refused_for if refused_for else 0.0)
+    refused_until = span.ended + refused_for if refused_for else 0.0
+    return Closing(at_work_until, refused_until, max(at_work_until, refused_until))
 
 
 def sent_at(met: Answer | Breakdown, span: Span) -> float:
@@ -58,10 +57,8 @@ def sent_at(met: Answer | Breakdown, span: Span) -> float:
     return span.started if told is None else _within(told, span)
 
 
-def _refused_for(operation: Operation, outcome: AttemptOutcome, at: datetime) -> float:
-    if not isinstance(outcome, Failed):
-        return 0.0
-    match outcome.error.kind:
+def _refused_for(operation: Operation, kind: ErrorKind, at: datetime) -> float:
+    match kind:
         case ErrorKind.UNAUTHORIZED | ErrorKind.FORBIDDEN:
             return REFUSED_FOR
         case ErrorKind.QUOTA:

@@ -155,26 +155,25 @@ class Endings:
         if records is None:
             self._answer(lane, settlement)
             return
-        if isinstance(settlement.outcome, Ok | Empty):
-            self._keep(settlement.call, None if records.is_left else lane)
+        is_left, deliveries = records.is_left, self._parts.deliveries
+        if isinstance(settlement.outcome, (Ok, Empty)):
+            if is_left:
+                deliveries.drop(settlement.call)
+            else:
+                deliveries.keep(lane, settlement.call)
         records.settle(settlement, units)
-        if records.is_left and records.finished:
+        if is_left and records.finished:
             del self.passes[lane]
 
     def _answer(self, lane: Lane, settlement: Settlement) -> None:
         caller = self.callers.pop(lane, None)
-        reader = None if caller is None or caller.done() else caller
-        if isinstance(settlement.outcome, Ok | Empty):
-            self._keep(settlement.call, None if reader is None else lane)
-        if reader is not None:
-            reader.set_result(settlement)
-
-    def _keep(self, call: Call, lane: Lane | None) -> None:
-        """Keep an answer until it is delivered, or drop it (None) where nobody reads it."""
-        if lane is None:
-            self._parts.deliveries.drop(call)
-        else:
-            self._parts.deliveries.keep(lane, call)
+        is_answer = isinstance(settlement.outcome, (Ok, Empty))
+        if caller is not None and not caller.done():
+            if is_answer:
+                self._parts.deliveries.keep(lane, settlement.call)
+            caller.set_result(settlement)
+        elif is_answer:
+            self._parts.deliveries.drop(settlement.call)
 
 
 async def _at_once() -> bool:

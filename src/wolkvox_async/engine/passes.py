@@ -193,7 +193,8 @@ class Records:
         if self._left:
             return
         self.backlog.add(settlement, units)
-        self._wake()
+        if self._reader is not None:
+            self._wake()
 
     def stop(self) -> None:
         """Note that the pass ends before its time; what was not called is settled as skipped."""
@@ -321,8 +322,8 @@ class Records:
         if not self._handed:
             return
         # Of a call that was skipped nothing is remembered; there may be very many of them.
-        made = (settlement for settlement in self._handed if not isinstance(settlement.outcome, Skipped))
-        marks = [mark_of(self.run, settlement) for settlement in made]
+        run = self.run
+        marks = [mark_of(run, made) for made in self._handed if not isinstance(made.outcome, Skipped)]
         self._handed = ()
         if not marks:
             return
