@@ -88,8 +88,9 @@ class Host:
     probe_at: float = 0.0
     probes: int = 0
     prober: Token | None = None
-    firsts: int = 0
-    retries: int = 0
+    each: float = 0.0  # seconds in which one retry comes back
+    most: int = 0  # retries
+    full_at: float = float("-inf")  # when all of them are back
 
     def learn(self, verdict: str, token: Token, policy: ServerPolicy, now: float, jitter: float) -> None:
         """Note what the attempt of `token` says: up, down, or nothing."""
@@ -108,8 +109,9 @@ class Host:
         full = min(policy.longest_pause, policy.first_pause * 2**self.probes)
         self.probe_at = now + full * (1 + jitter) / 2
 
-    def has_retries(self, policy: ServerPolicy) -> bool:
-        return self.retries < policy.reserve + self.firsts // policy.calls_per_retry
+    @property
+    def retry_at(self) -> float:
+        return self.full_at - (self.most - 1) * self.each
 
 
 @dataclass
@@ -160,7 +162,8 @@ class NaiveScheduler:
         self.closed: Final[set[str]] = set()
         self.held: Final[set[tuple[Token, str]]] = set()
         self.calls: Final[dict[str, Call]] = {}
-        self.hosts: Final = defaultdict[str, Host](Host)
+        each, most = servers.seconds_per_retry / limits.per_server, servers.reserve * limits.per_server
+        self.hosts: Final = defaultdict[str, Host](lambda: Host(each=each, most=most))
         self.places = 0
         self.looked_at = 0.0
 
@@ -191,14 +194,17 @@ class NaiveScheduler:
         host = self.hosts[line.server]
         if host.opened is not None:
             host.prober = line.token
-        return self._launch(line, now, 0)
+        return self._launch(line, now, (now, 0))
 
     def done(self, token: Token, outcome: AttemptOutcome, now: float, jitter: float, open_at: float) -> Answer:
         line = self.lines[token]
         item, host = line.items[0], self.hosts[line.server]
         item.tries += 1
         item.busy_since = None
-        host.firsts += item.tries == 1
+        if item.tries == 1:
+            host.full_at -= host.each / self.policy.calls_per_retry
+        if item.owes and not isinstance(outcome, Failed):
+            host.full_at -= host.each
         line.refusal = line.refusal if now < line.open_at else None
         line.open_at = max(line.open_at, open_at, now + self.limits.token_gap)
         verdict = verdict_on(outcome)
@@ -282,7 +288,13 @@ class NaiveScheduler:
             for name, host in self.hosts.items()
             if host.opened is not None and not host.prober and host.probe_at > self.looked_at and name in waited_for
         ]
-        return min([*due, *probes, *map(self.patience_ends, impatient)], default=None)
+        hosts = {name: self.hosts[name] for name in waited_for}
+        retries = [
+            host.retry_at
+            for name, host in hosts.items()
+            if host.opened is None and self.server_has_slot(name) and host.retry_at > self.looked_at
+        ]
+        return min([*due, *probes, *retries, *map(self.patience_ends, impatient)], default=None)
 
     def down(self) -> dict[str, float]:
         return {name: host.probe_at for name, host in self.hosts.items() if host.opened is not None}
@@ -321,7 +333,7 @@ class NaiveScheduler:
         host = self.hosts[line.server]
         if host.opened is not None:
             return host.prober is None and now >= host.probe_at
-        return not line.items[0].owes or host.has_retries(self.policy)
+        return not line.items[0].owes or host.retry_at <= now
 
     def waiting_after(self) -> Counter[ErrorKind]:
         heads = (line.items[0].failure for line in self.lines.values() if line.state == "WAITING")
@@ -347,17 +359,19 @@ class NaiveScheduler:
         for line in self.lines.values():
             line.looked_at = now
 
-    def _launch(self, line: Line, began: float, attempts: int) -> Leave:
+    def _launch(self, line: Line, now: float, turn: tuple[float, int]) -> Leave:
         item, host = line.items[0], self.hosts[line.server]
         if host.prober == line.token:
             item.owes = False
-        host.retries += item.owes
-        line.turn = (began, attempts + 1)
+        if item.owes:
+            host.full_at = max(host.full_at, now) + host.each
+        line.turn = (turn[0], turn[1] + 1)
         return Leave(item.call.id, item.lane, item.tries + 1)
 
     def _not_made(self, line: Line) -> Item:
-        self.hosts[line.server].retries -= line.items[0].owes
-        return line.items[0]
+        host, item = self.hosts[line.server], line.items[0]
+        host.full_at -= host.each if item.owes else 0.0
+        return item
 
     def _end_unmade(self, line: Line, outcome: Failed | ErrorKind, now: float, skipped: tuple[End, ...] = ()) -> Answer:
         item = line.items.pop(0)
@@ -373,7 +387,7 @@ class NaiveScheduler:
             served = host.prober == line.token or (host.opened is None and self._serves(line, now))
             slots = self.states()["IN_FLIGHT"] < self.most and self.server_has_slot(server)
             if in_time and served and slots and self.lane_has_room(line.items[0].lane, OVERDRAFT):
-                return self._launch(line, began, attempts)
+                return self._launch(line, now, (began, attempts))
         self._stop_turn(line, now, server)
         return None
 

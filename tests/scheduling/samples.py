@@ -23,9 +23,10 @@ UNREACHABLE: Final = Failed(error(ErrorKind.CONNECT, MADE_UP))
 
 
 def call(name: str, *, server: str = "0001") -> Call:
-    """Build a call whose token is its first letter: `A0`, `A1`, `B0`."""
-    token = Token(f"made-up-token-{name[0]}")
-    return Call(name, Operation("acme", name[0], server, token), "interactions", "billing", ())
+    """Build a call whose token is named by its letters: `A0`, `A1`, `B0`."""
+    letters = name.rstrip("0123456789")
+    token = Token(f"made-up-token-{letters}")
+    return Call(name, Operation("acme", letters, server, token), "interactions", "billing", ())
 
 
 def lane(room: int = 1_000_000) -> Lane:

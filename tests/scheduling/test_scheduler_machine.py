@@ -68,8 +68,9 @@ spared: Final = st.builds(
     ServerPolicy,
     failures=st.integers(1, 3),
     longest_pause=st.sampled_from([4.0, 60.0]),
-    reserve=st.sampled_from([0, 1, 100]),
-    calls_per_retry=st.sampled_from([1, 2, 10]),
+    reserve=st.sampled_from([1, 1, 100]),
+    seconds_per_retry=st.sampled_from([0.5, 4.0, 1024.0]),
+    calls_per_retry=st.sampled_from([1, 2, 8]),
 )
 
 

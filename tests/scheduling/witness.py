@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Final
 
 from wolkvox_async.model import AttemptOutcome, Call, Failed, Token
@@ -23,8 +24,8 @@ class Sighting:
     pause: float = 0.0
     silent_until: float = 0.0
     prober: Token | None = None
-    first_attempts: int = 0
-    retries: int = 0
+    retries: Fraction | None = None  # that are left, as of some time; None: all of them
+    as_of: float = 0.0
 
 
 class Witness:
@@ -84,7 +85,10 @@ class Witness:
         """Note what an attempt says about its server; before `came_back`."""
         name = self.flying[token]
         seen = self._seen[self._calls[name].operation.server]
-        seen.first_attempts += self._attempts[name] == 1
+        if self._attempts[name] == 1:
+            self._refill(seen, Fraction(1, self.policy.calls_per_retry), now)
+        if name in self._owing and not isinstance(outcome, Failed):
+            self._refill(seen, Fraction(1), now)
         was_probe = seen.prober == token
         seen.prober = None if was_probe else seen.prober
         verdict = verdict_on(outcome)
@@ -106,7 +110,8 @@ class Witness:
         name = self.flying.pop(token)
         seen = self._seen[self._calls[name].operation.server]
         seen.prober = None if seen.prober == token else seen.prober
-        seen.retries -= name in self._owing
+        if name in self._owing:
+            self._refill(seen, Fraction(1), seen.as_of)
         self._attempts[name] -= 1
         self._used[lane] -= 1
         self.closed(token, open_at)
@@ -170,6 +175,12 @@ class Witness:
             seen.prober = token
             self._owing.discard(name)
         elif name in self._owing:
-            seen.retries += 1
-            most = self.policy.reserve + seen.first_attempts // self.policy.calls_per_retry
-            assert seen.retries <= most, "retries draw on a budget"
+            assert self._refill(seen, Fraction(0), now) >= 1, "retries draw on a budget"
+            self._refill(seen, Fraction(-1), now)
+
+    def _refill(self, seen: Sighting, retries: Fraction, now: float) -> Fraction:
+        most = Fraction(self.policy.reserve * self.limits.per_server)
+        back = Fraction(now - seen.as_of) * self.limits.per_server / Fraction(self.policy.seconds_per_retry)
+        left = most if seen.retries is None else min(seen.retries + back, most)
+        seen.retries, seen.as_of = min(left + retries, most), now
+        return seen.retries

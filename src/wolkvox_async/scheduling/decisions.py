@@ -7,7 +7,7 @@ that makes each three times as dear (1.0 us for 0.3): the type checker holds the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypeVar, dataclass_transform
 
 from wolkvox_async.model import Call, ErrorKind, Failed, Outcome
@@ -87,8 +87,9 @@ class Snapshot:
     """What there is to see.
 
     Tokens by state, calls not settled yet (those in flight included), attempts in flight,
-    waiting tokens by the failure that they wait after, attempts in flight by server, and
-    for servers that are down the time of their next probe.
+    waiting tokens by the failure that they wait after, attempts in flight by server; for
+    servers that are down the time of their next probe, and for those whose retries are used
+    up the time by which all calls that wait for one have had it.
     """
 
     tokens: Mapping[State, int]
@@ -97,3 +98,4 @@ class Snapshot:
     waiting_after: Mapping[ErrorKind, int]
     servers: Mapping[str, int]
     down: Mapping[str, float]
+    short: Mapping[str, float] = field(default_factory=dict)

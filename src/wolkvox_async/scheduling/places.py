@@ -3,8 +3,9 @@
 A token is in exactly one state: idle, waiting for its time, ready, parked, or in flight.
 Ready tokens stand in one line by (due time, stamp). One that comes up there and finds
 its server or its lane short, its server down, or no retry left in its server's budget, is
-parked there. It costs nothing until something of that comes free; then the one that was
-ready first is woken, and stands in the line where it stood before.
+parked there. It costs nothing until something of that comes free (a retry does so with
+time, too); then the one that was ready first is woken, and stands in the line where it
+stood before.
 
 One is woken at a time, and passes it on: to the next when it starts and there is room
 for more, to somebody else when it finds that it cannot start or goes away.
@@ -32,11 +33,14 @@ class Places:
         self.tokens: Final[dict[Token, SerialQueue | Past | None]] = {}  # None, or a past: it has no calls
         self.servers: Final = Servers(lambda name: Server(name, per_server, policy, patience))
         self.down: Final[dict[str, Server]] = {}  # those whose circuit is open
+        self.short: Final[dict[str, Server]] = {}  # those where tokens wait for a retry, or did a moment ago
         self.busy = 0  # tokens that have calls
         self.ready: Final = Line(State.READY)
         self.later: Final = Line(State.WAITING)
         self._probes: Final = Calendar(Server.probe_due)
         self._ends: Final = Calendar(Server.patience_ends)
+        self._retries: Final = Calendar(self._retry_due)
+        self._looked_at = 0.0  # for every retry that was allowed by then somebody was woken
         self._stamp = 0
 
     def queue(self, token: Token) -> SerialQueue | None:
@@ -112,7 +116,7 @@ class Places:
         self.arm(heir, now, since=min(queue.due, now))
 
     def ripen(self, now: float) -> None:
-        """Make ready the queues whose time has come, and one for each probe that is due."""
+        """Make ready the queues whose time has come, and one for each probe and each server's retry that is due."""
         later = self.later
         while later.count and (queue := later.first()) is not None and queue.due <= now:
             later.pop()
@@ -120,6 +124,10 @@ class Places:
         while self.down and (server := self._probes.due(now)) is not None:
             server.offered = True
             self.wake_server(server, now)
+        if self.short:
+            due, self._looked_at = self._retries.take_due(now), now
+            for server in due:
+                self.wake_server(server, now)
 
     def admit(self, queue: SerialQueue, server: Server, now: float) -> bool:
         """Tell whether `queue` may start; if not, it is parked, and what it was woken for is passed on."""
@@ -128,10 +136,8 @@ class Places:
             self._park_until_it_admits(queue, server)
         elif lane.used >= lane.limit:
             lane.parked.push(queue)
-        elif queue.past is not None and not server.affords(queue):
-            server.short.push(queue)
-            server.crowded = True
-            self._ends.note(server)
+        elif queue.past is not None and not server.affords(queue, now):
+            self._park_until_it_may_retry(queue, server, now)
         else:
             return True
         # It may have been woken for what is free: somebody else can use that.
@@ -167,19 +173,19 @@ class Places:
 
     def wake_server(self, server: Server, now: float) -> None:
         """Wake the first queue that waits for a server, if it admits anybody."""
-        if (
-            server.crowded
-            and server.used < server.limit
-            and server.admits(now)
-            and (queue := server.next_parked()) is not None
-        ):
-            self.ready.push(queue)
+        if server.crowded and server.used < server.limit and server.admits(now):
+            if (queue := server.next_parked(now)) is not None:
+                self.ready.push(queue)
+            if server.name in self.short:
+                self._mind_retries(server)
 
     def resize(self, server: Server, limit: int) -> None:
         """Give a server another limit; who is woken for it finds out in `admit` whether it may start."""
         server.resize(limit)
-        if server.crowded and server.free and (queue := server.next_parked()) is not None:
+        if server.crowded and server.free and (queue := server.next_parked(self._looked_at)) is not None:
             self.ready.push(queue)
+        if server.name in self.short:
+            self._mind_retries(server)
 
     # --- servers that are down ------------------------------------------------------------
 
@@ -205,9 +211,10 @@ class Places:
         return None if server is None or queue is None else (server, queue)
 
     def next_due(self) -> float | None:
-        """Return when a token's time comes, a probe is due or patience ends; None when nothing does."""
+        """Return when a token's time comes, a probe or a retry is due or patience ends; None when nothing does."""
         queue = self.later.first()
-        times = (None if queue is None else queue.due, self._probes.first(), self._ends.first())
+        due = None if queue is None else queue.due
+        times = (due, self._probes.first(), self._retries.first(), self._ends.first())
         return min((time for time in times if time is not None), default=None)
 
     # --- how ------------------------------------------------------------------------------
@@ -220,8 +227,26 @@ class Places:
             self._ends.note(server)
             self._probes.note(server)
 
+    def _park_until_it_may_retry(self, queue: SerialQueue, server: Server, now: float) -> None:
+        server.park_short(queue)
+        self.short[server.name] = server
+        self._looked_at = now
+        self._ends.note(server)
+
+    def _mind_retries(self, server: Server) -> None:
+        """Keep in mind when the next retry is due at a server where somebody waits, or did, for one."""
+        if server.short.count:
+            self._retries.note(server)
+        else:
+            del self.short[server.name]
+
+    def _retry_due(self, server: Server) -> float | None:
+        at = server.retry_due()
+        return None if at is None or at <= self._looked_at else at
+
     def _open(self, server: Server) -> None:
         self.down[server.name] = server
         server.shut()
+        self.short.pop(server.name, None)
         self._probes.note(server)
         self._ends.note(server)

@@ -145,7 +145,8 @@ class SerialQueue:
             self.call, self.lane, self.added, self.past = rest[:4]
             del rest[:4]
         else:
-            self.call, self.lane, self.added, self.past = (rest.popleft() for _ in range(4))
+            take = rest.popleft
+            self.call, self.lane, self.added, self.past = take(), take(), take(), take()
         if past is not None:
             self.past = outlived(past, self.past, now)
         return True

@@ -131,23 +131,26 @@ class ServerPolicy:
     """When a server counts as down, how often it is probed then, and how many retries it is worth.
 
     After `failures` in a row it is down; probes pause from `first_pause` to `longest_pause`
-    seconds. Retries may be `reserve` and one more for every `calls_per_retry` first attempts.
+    seconds. For each call that it may take at once it is worth a `reserve` of retries, of
+    which one comes back every `seconds_per_retry`, and one with every `calls_per_retry`
+    first attempts. So the parts of a server's limit are worth as much as the whole.
+
+    With 32 calls at once that is 96 retries, and 11 a second: about a tenth of what 32 calls
+    of a third of a second make, as a tenth of the first attempts is. All of them are back
+    within those three seconds per reserve, 9 s.
     """
 
     failures: int = 3
     first_pause: float = 1.0
     longest_pause: float = 60.0
-    reserve: int = 100
+    reserve: int = 3
+    seconds_per_retry: float = 3.0
     calls_per_retry: int = 10
 
     def pause(self, probes: int, *, jitter: float) -> float:
         """Return the pause in seconds after so many probes that failed; `jitter` lies in [0, 1)."""
         # At least half of it: many of us must not fall on a server that is just coming up.
         return min(self.longest_pause, doubled(self.first_pause, probes + 1)) * (1 + jitter) / 2
-
-    def retries(self, first_attempts: int) -> int:
-        """Return how many retries a server may have had after so many first attempts."""
-        return self.reserve + first_attempts // self.calls_per_retry
 
 
 def doubled(first: float, times: int) -> float:

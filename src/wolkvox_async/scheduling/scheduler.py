@@ -21,15 +21,15 @@ So a dead server costs what was in flight when it died (at most `per_server`, at
 failures that open the circuit) and its probes, which are about a dozen while the default
 patience lasts, however many calls there are: the more calls, the nearer to nothing each.
 
-Patience ends only for who waits for the server: not
-for a token that waits for a slot, for room in its lane or for its time (its calls end
-when they come to wait for the server), nor for the one that was woken to be the probe.
-So somebody always finds out whether the server is back, even with no patience at all.
+Patience ends only for who waits for the server: not for a token that waits for a slot, for
+room in its lane or for its time (its calls end when they come to wait for the server), nor
+for the one that was woken to be the probe. So somebody always finds out whether it is back.
 
-Each retry of a fault draws on its server's budget of retries; a probe does not, and the
-retry that it was has nothing to pay any more. A retry that finds the budget empty is
-parked until first attempts on that server refill it. When it has been ready for
-`patience` seconds it ends with its last failure, as it would when its attempts were used up.
+Each retry of a fault draws on its server's budget of retries (see allowance); a probe does
+not, and the retry that it was has nothing to pay any more. A retry that finds it empty is
+parked until there is one again: because another ended well, from first attempts, or with
+time. So after a storm of failures retries trickle, and swell when they end well. One that
+has been ready for `patience` seconds ends with its last failure.
 
 The invariants, held after every method:
 
@@ -105,7 +105,7 @@ class Scheduler:
     def take(self, *, now: float) -> Attempt | None:
         """Start the next turn, or return None when no token may start one now."""
         places, turns = self._places, self._turns
-        if places.later.count or places.down:
+        if places.later.count or places.down or places.short:
             places.ripen(now)
         while len(turns.in_flight) < turns.most and (queue := places.ready.pop()) is not None:
             server = places.servers[queue.call.operation.server]
@@ -124,9 +124,11 @@ class Scheduler:
         turn = self._turns.come_back(attempt)
         queue, server = turn.queue, turn.server
         if attempt.number == 1:
-            server.first_attempts += 1
+            server.retries.first_attempts += 1
         if queue.past is not None:
             queue.past.reopen(now)
+            if queue.owes and not isinstance(outcome, Failed):
+                server.retries.give_back()
         if open_at > now or self._gap:
             past = queue.history()
             past.open_at = max(past.open_at, open_at, now + self._gap)
@@ -189,9 +191,8 @@ class Scheduler:
     def resize(self, limit: int) -> None:
         """Let so many calls be in flight in all.
 
-        With more, those who wait may start, in order. With less, nothing starts until enough
-        have ended, and turns end after their current call while there are too many. Raises
-        `ValueError` when that is less than one.
+        With less, nothing starts until enough have ended, and turns end after their current call
+        while there are too many. Raises `ValueError` when that is less than one.
         """
         self._turns.resize(limit)
 
@@ -250,15 +251,16 @@ class Scheduler:
         return self._places.ready.count
 
     def next_ready_at(self) -> float | None:
-        """Return when a waiting token, a probe or the end of somebody's patience comes due; None when nothing does."""
+        """Return when a token, a probe, a retry or the end of a call's patience is due; None when nothing is."""
         return self._places.next_due()
 
     def down(self) -> Mapping[str, float]:
-        """Return the servers that are down, each with the time of its next probe.
-
-        That time is past while a probe is in flight, and when no call waits to be one.
-        """
+        """Return the servers that are down, each with the time of its next probe; past while one is in flight."""
         return {name: server.circuit.probe_at for name, server in self._places.down.items()}
+
+    def short(self) -> Mapping[str, float]:
+        """Return the servers where calls wait for a retry, each with the time by which time alone has brought all."""
+        return {name: server.last_retry_at() for name, server in self._places.short.items() if server.short.count}
 
     def snapshot(self) -> Snapshot:
         """Return what there is to see; costs a walk over the tokens that wait for their time."""
@@ -271,6 +273,7 @@ class Scheduler:
             waiting_after=Counter(failure.error.kind for failure in failures if failure is not None),
             servers={name: server.used for name, server in places.servers.items()},
             down=self.down(),
+            short=self.short(),
         )
 
     # --- how a call ends ------------------------------------------------------------

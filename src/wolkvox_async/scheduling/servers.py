@@ -1,9 +1,10 @@
 """A server as the scheduler sees it: slots, a circuit, and a budget of retries.
 
 Tokens that cannot have a slot of it are parked here: behind the slots or the open circuit
-in `parked`, behind the empty retry budget in `short`. While the circuit is open nobody is
-in `short` (a probe draws on no budget), and `_waits` orders those in `parked` by when
-their first call was added, which is the order in which patience with the server ends.
+in `parked`, behind the empty budget of retries (see allowance) in `short`. While the
+circuit is open nobody is in `short` (a probe draws on no budget), and `_waits` orders
+those in `parked` by when their first call was added, which is the order in which patience
+with the server ends.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Final
 
+from .allowance import Allowance
 from .circuits import Circuit
 from .queues import Budget, Line, SerialQueue, State
 from .retry import ServerPolicy
@@ -27,7 +29,6 @@ class Server(Budget):
         "_waits",
         "circuit",
         "crowded",
-        "first_attempts",
         "name",
         "offered",
         "patience",
@@ -43,8 +44,7 @@ class Server(Budget):
         self.circuit: Final = Circuit(policy)
         self.probing: SerialQueue | None = None  # whose attempt is the probe
         self.offered = False  # somebody was woken for the probe that is due
-        self.first_attempts = 0
-        self.retries = 0  # that drew on the budget
+        self.retries: Final = Allowance(policy, limit)
         self.crowded = False  # somebody may be parked here: nobody is when this is false
         self.short: Final = Line(State.PARKED)
         self._waits: list[tuple[float, int, SerialQueue]] = []  # who was parked since it is down; some left already
@@ -63,38 +63,50 @@ class Server(Budget):
         circuit = self.circuit
         return circuit.opened_at is None or (self.probing is None and now >= circuit.probe_at)
 
-    def affords(self, queue: SerialQueue) -> bool:
+    def affords(self, queue: SerialQueue, now: float) -> bool:
         """Tell whether the budget of retries allows the queue's first call; it allows every probe."""
-        return not queue.owes or self.is_down or self._has_retries()
+        return not queue.owes or self.is_down or now >= self.retries.next_at
 
     def start_probe(self, queue: SerialQueue) -> None:
         """Let the attempt of `queue` that is about to start be the probe."""
         self.probing, self.offered = queue, True
 
-    def goes_on_with(self, queue: SerialQueue) -> bool:
+    def goes_on_with(self, queue: SerialQueue, now: float) -> bool:
         """Tell whether a turn may go on, as far as the limit, the circuit and the retries are concerned."""
         if self.used > self.limit:
             return False
         if self.circuit.opened_at is not None and self.probing is not queue:
             return False
-        return queue.past is None or self.affords(queue)
+        return queue.past is None or self.affords(queue, now)
 
-    def next_parked(self) -> SerialQueue | None:
+    def next_parked(self, now: float) -> SerialQueue | None:
         """Remove and return the queue that was ready first among those that could start, or None."""
-        line = self._earlier_line() if self.short.count else self.parked
+        line = self._earlier_line(now) if self.short.count else self.parked
         queue = line.pop()
         self.crowded = self.parked.count > 0 or self.short.count > 0
         return queue
 
-    def _earlier_line(self) -> Line:
+    def _earlier_line(self, now: float) -> Line:
         """Return the line whose first queue was ready first, of those that could start."""
         first, other = self.parked.first(), self.short.first()
-        if other is None or not self._has_retries():
+        if other is None or now < self.retries.next_at:
             return self.parked
         return self.parked if first is not None and (first.due, first.stamp) < (other.due, other.stamp) else self.short
 
-    def _has_retries(self) -> bool:
-        return self.retries < self.circuit.policy.retries(self.first_attempts)
+    # --- while its retries are used up --------------------------------------------------
+
+    def park_short(self, queue: SerialQueue) -> None:
+        """Have `queue` wait for a retry."""
+        self.short.push(queue)
+        self.crowded = True
+
+    def retry_due(self) -> float | None:
+        """Return when a retry is allowed; None when nobody waits for it, or could not start for want of a slot."""
+        return None if not self.short.count or self.used >= self.limit else self.retries.next_at
+
+    def last_retry_at(self) -> float:
+        """Return when the last of those who wait for a retry has had one, if only time brings them."""
+        return self.retries.next_at + (self.short.count - 1) * self.retries.each
 
     # --- while it is down -------------------------------------------------------------
 
@@ -193,6 +205,15 @@ class Calendar:
             heappop(self._heap)
             self.note(server)
         return None
+
+    def take_due(self, now: float) -> list[Server]:
+        """Remove and return the servers at which something is due by `now`; they are to be noted anew."""
+        found = []
+        while (server := self.due(now)) is not None:
+            del self._listed[server]
+            heappop(self._heap)
+            found.append(server)
+        return found
 
     def due(self, now: float) -> Server | None:
         """Return the server at which something is due first, when that is so by `now`."""

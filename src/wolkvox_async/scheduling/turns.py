@@ -57,7 +57,7 @@ class Turns:
         """Undo that the attempt was launched: it is not made after all; raises `ValueError` as `come_back` does."""
         turn = self.come_back(attempt)
         if turn.queue.owes:
-            turn.server.retries -= 1
+            turn.server.retries.give_back()
         self._places.give_back(attempt.lane.budget)
         return turn
 
@@ -70,10 +70,13 @@ class Turns:
 
     def follow(self, turn: Turn, now: float) -> Attempt | None:
         """Go on after the turn's call is over."""
-        if turn.queue.advance(now):
-            return self.go_on(turn, now)
-        self._give_back(turn, now)
-        self._places.leave(turn.queue, now)
+        if not turn.queue.advance(now):
+            self._give_back(turn, now)
+            self._places.leave(turn.queue, now)
+        elif self._goes_on(turn, now):
+            return self._launch(turn, now)
+        else:
+            self.end(turn, now)
         return None
 
     def end(self, turn: Turn, now: float) -> None:
@@ -96,7 +99,7 @@ class Turns:
         if past is not None:
             number += past.attempts
             if past.trials.owes:
-                self._draw(past, turn)
+                self._draw(past, turn, now)
         queue.lane.budget.used += 1
         turn.calls += 1
         if server.crowded and server.used < server.limit:
@@ -105,12 +108,12 @@ class Turns:
         self.in_flight[attempt] = turn
         return attempt
 
-    def _draw(self, past: Past, turn: Turn) -> None:
+    def _draw(self, past: Past, turn: Turn, now: float) -> None:
         """Have a retry draw on its server's budget; the probe has nothing to pay."""
         if turn.server.probing is turn.queue:
             past.trials = replace(past.trials, owes=False)
         else:
-            turn.server.retries += 1
+            turn.server.retries.draw(now)
 
     def _goes_on(self, turn: Turn, now: float) -> bool:
         queue, server = turn.queue, turn.server
@@ -122,5 +125,5 @@ class Turns:
             and queue.call.operation.server == server.name
             and budget.used < _OVERDRAFT * budget.limit
             and len(self.in_flight) < self.most
-            and server.goes_on_with(queue)
+            and server.goes_on_with(queue, now)
         )
