@@ -78,6 +78,35 @@ async def test_plan_calls_nothing_and_says_what_it_takes(secret_store: Path) -> 
     assert len(machines.out.splitlines()) == 12
 
 
+async def test_plan_shows_apart_what_the_state_knows_to_be_not_due(secret_store: Path, tmp_path: Path) -> None:
+    state = ("--state", str(tmp_path / "state"))
+    async with Simulator(Profile(servers=1, operations=3)) as simulator:
+        options = [*written(simulator, secret_store), *state]
+        before = await run("plan", *options)
+        assert before.out.startswith(b"6 calls: 3 operations")
+        assert not (tmp_path / "state").exists()
+        await run("fetch", *options, "--only", simulator.operations[0].path)
+        after, listed = await run("plan", *options), await run("plan", *options, "--calls")
+        at_once = await run("plan", *options, "--interval", "0")
+        patient = await run("plan", *options, "--wait", "300")
+        elsewhere = await run("plan", *options[:-1], str(tmp_path / "other"))
+    assert after.out.startswith(b"4 calls: 2 operations")
+    assert b"2 calls would be skipped: not due" in after.out
+    assert [(call["skipped"], call["due"] is None) for call in listed.records].count(("not_due", False)) == 2
+    assert [(call["skipped"], call["due"] is None) for call in listed.records].count((None, True)) == 4
+    assert at_once.out == elsewhere.out == before.out
+    assert patient.out.startswith(b"6 calls: 3 operations")
+    assert b"2 calls would be waited for" in patient.out
+
+
+async def test_a_state_folder_that_plan_cannot_read_ends_it_with_code_5(secret_store: Path, tmp_path: Path) -> None:
+    (tmp_path / "state.db").write_bytes(b"garbage" * 1_000)
+    async with Simulator(Profile(servers=1, operations=1)) as simulator:
+        done = await run("plan", *written(simulator, secret_store), "--state", str(tmp_path))
+    assert (done.code, done.out) == (5, b"")
+    assert "damaged" in done.err
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 async def test_completion_is_for_the_shell(shell: str) -> None:
     done = await run("completion", shell)

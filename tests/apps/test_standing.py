@@ -142,6 +142,18 @@ def test_a_token_waits_for_a_live_run_that_has_not_come_to_it() -> None:
     assert reason(TokenState(), replace(call(), run="gone"), runs=(a_run(tenants="others.json"),)) == Reason.SLOT
 
 
+def test_a_token_behind_a_live_run_waits_for_the_retries_of_a_server_that_has_none_left() -> None:
+    view = View(NOW, {}, (OLD_RUN, a_run()), servers_short={"0010": 12, "0011": 90})
+    found = wait(TokenState(), (call(),), view)
+    assert (found.reason, found.until) == (Reason.RETRIES, after(12))
+    assert "run-2" in found.sentence
+    assert "server 0010" in found.sentence
+    assert wait(TokenState(), (call(server="0012"),), view).reason == Reason.SLOT
+    assert wait(TokenState(), (call(), call("vision", server="0012")), view).reason == Reason.SLOT
+    assert wait(TokenState(), (call(due=200),), view).reason == Reason.INTERVAL
+    assert wait(TokenState(), (call(),), replace(view, runs=())).reason == Reason.NOTHING
+
+
 def test_refusals_come_before_use_and_use_before_what_closes_a_token() -> None:
     assert reason(TokenState(True, 70, Closing.IN_FLIGHT, REFUSED), call(), _0010=30) == Reason.REFUSED
     assert reason(TokenState(True, 70, Closing.IN_FLIGHT), call(due=200), _0010=300) == Reason.IN_FLIGHT
@@ -228,11 +240,12 @@ RUNS = st.builds(a_run, ago=st.floats(0, 100), alive=st.booleans(), tenants=st.s
     st.lists(CALLS, max_size=6),
     st.dictionaries(st.sampled_from(["0010", "0011"]), st.floats(0.001, 99)),
     st.lists(RUNS, max_size=3),
+    st.dictionaries(st.sampled_from(["0010", "0011"]), st.floats(0.001, 99)),
 )
 def test_there_is_always_one_reason_and_what_ends_by_itself_says_when(
-    token: TokenState, calls: list[LastCall], down: dict[str, float], runs: list[RunState]
+    token: TokenState, calls: list[LastCall], down: dict[str, float], runs: list[RunState], short: dict[str, float]
 ) -> None:
-    found = wait(token, calls, View(NOW, down, (OLD_RUN, *runs)))
+    found = wait(token, calls, View(NOW, down, (OLD_RUN, *runs), short))
     assert found.reason in Reason
     assert found.sentence
     if found.reason in {Reason.SLOT, Reason.NOTHING}:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.apps.commands import command, run, written
@@ -84,6 +85,47 @@ async def test_status_can_be_about_some_operations(secret_store: Path) -> None:
     none = await run("status", "--only", f"{first.tenant}x")
     assert none.code == 2
     assert f"did you mean '{first.tenant}'" in none.err
+
+
+async def test_a_tenants_file_says_whose_calls_are_shown_and_brings_its_labels(
+    secret_store: Path, tmp_path: Path
+) -> None:
+    async with Simulator(Profile(servers=1, operations=2, tenants=2, apis=TWO)) as simulator:
+        await run("fetch", *written(simulator, secret_store), *QUIET)
+        one, other = simulator.operations
+    document = orjson.loads((secret_store / "tenants.json").read_bytes())
+    mine = [tenant for tenant in document["tenants"] if tenant["name"] == one.tenant]
+    mine[0]["labels"] = {"segment": "retail"}
+    mine.append({"name": "new", "operations": [{"name": "main", "server": "0010", "token": {"env": "UNSET"}}]})
+    mine[1]["operations"].append({"name": "second", "server": "0010", "token": {"env": "UNSET"}})
+    (tmp_path / "mine.json").write_bytes(orjson.dumps({"tenants": mine}))
+    options = ("--tenants", str(tmp_path / "mine.json"))
+    all_of_it, shown = await run("status", "--json"), await run("status", "--json", *options)
+    assert {line["tenant"] for line in all_of_it.records} == {one.tenant, other.tenant}
+    assert {line["tenant"] for line in shown.records} == {one.tenant}
+    assert "nothing is known of new/main and 1 more" in shown.err
+    labelled = await run("status", "--json", *options, "--only", "segment=retail")
+    assert (labelled.records, labelled.err) == (shown.records, "")
+    (line,) = await why(one.tenant, *options)
+    assert line["tenant"] == one.tenant
+    unknown = await run("why", "new/main", *options)
+    assert (unknown.code, unknown.out) == (0, b"")
+    assert "nothing is known of new/main: no call was planned yet" in unknown.err
+    assert (await run("why", other.tenant, *options)).code == 2
+    by_environment = await run("status", "--json", env={"WOLKVOX_TENANTS": options[1]})
+    assert by_environment.records == shown.records
+
+
+async def test_a_tenants_file_that_is_wrong_is_said_and_nothing_is_shown(secret_store: Path, tmp_path: Path) -> None:
+    async with Simulator(Profile(servers=1, operations=1, apis=TWO)) as simulator:
+        await run("fetch", *written(simulator, secret_store), *QUIET)
+    (tmp_path / "wrong.json").write_text('{"tenants": [{"name": "acme", "operation": []}]}')
+    for arguments in (("status",), ("why", "acme")):
+        missing = await run(*arguments, "--tenants", str(tmp_path / "missing.json"))
+        wrong = await run(*arguments, "--tenants", str(tmp_path / "wrong.json"))
+        assert (missing.code, wrong.code, missing.out, wrong.out) == (2, 2, b"", b"")
+        assert "missing.json" in missing.err
+        assert "wrong.json:1:" in wrong.err
 
 
 async def test_status_shows_live_runs_above_the_table_and_survives_a_closed_pipe(secret_store: Path) -> None:

@@ -10,7 +10,9 @@ A token may have several reasons to wait; one of them is named, the most binding
    known or not. All of them have to end, so the one that ends last is named.
 4. `interval`: every endpoint that is known of was called too short a time ago. Behind 3,
    because an endpoint that was never planned is not known of here and waits for 3 only.
-5. `slot`: something may be called, and a run that is alive has not come to it yet.
+5. `retries`, `slot`: something may be called, and a run that is alive has not come to it yet;
+   `retries` where the server is worth no more retries at present. Which of its calls have
+   failed before and wait for that, a state folder does not know, so the sentence says both.
 6. `nothing`: something may be called, and nobody is at it.
 
 An endpoint counts while it is in use: by its last call (one that was only planned is a
@@ -21,7 +23,7 @@ for an operation until another was used, or planned, for it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, assert_never
@@ -43,6 +45,7 @@ class Reason(StrEnum):
     TOKEN_GAP = "token_gap"  # noqa: S105 - a reason
     CIRCUIT = "circuit"
     INTERVAL = "interval"
+    RETRIES = "retries"
     SLOT = "slot"
     NOTHING = "nothing"
 
@@ -68,11 +71,16 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is the same for all tokens, at the moment `now` (UTC)."""
+    """What is the same for all tokens, at the moment `now` (UTC).
+
+    Servers with the seconds until they are probed again (`servers_down`), or until every
+    call that waits for a retry there has had it (`servers_short`).
+    """
 
     now: datetime
     servers_down: Mapping[str, float]
     runs: Sequence[RunState]
+    servers_short: Mapping[str, float] = field(default_factory=dict)
 
     def after(self, seconds: float) -> datetime:
         """Return the moment that is so many seconds away."""
@@ -81,7 +89,7 @@ class View:
 
 def standings(survey: Survey, calls: Iterable[LastCall], now: datetime) -> list[Standing]:
     """Return what the tokens of `calls` wait for, in the order of the calls."""
-    view = View(now, survey.servers_down, survey.runs)
+    view = View(now, survey.servers_down, survey.runs, survey.servers_short)
     calls = tuple(calls)
     current = _current(calls)
     by_token: dict[tuple[str, str], list[LastCall]] = {}
@@ -213,6 +221,15 @@ def _free(free: Sequence[LastCall], calls: Sequence[LastCall], view: View) -> Wa
             and (run.tenants in known or None in known)
             and any(call.at is None or call.at < run.at for call in free)
         ):
-            sentence = f"run {run.name or run.id} has not come to it yet: it takes its turn (--max-in-flight)"
-            return Wait(Reason.SLOT, None, sentence)
+            return _behind_others(run, free, view)
     return Wait(Reason.NOTHING, None, "nothing: it may be called now, so fetch")
+
+
+def _behind_others(run: RunState, free: Sequence[LastCall], view: View) -> Wait:
+    still = f"run {run.name or run.id} has not come to it yet"
+    servers = {call.server for call in free}
+    if servers and servers <= view.servers_short.keys():
+        server = min(servers, key=lambda one: view.servers_short[one])
+        short = f"what failed is tried again by then, because server {server} has failed so often that its retries"
+        return Wait(Reason.RETRIES, view.after(view.servers_short[server]), f"{still}: {short} are used up for now")
+    return Wait(Reason.SLOT, None, f"{still}: it takes its turn (--max-in-flight)")

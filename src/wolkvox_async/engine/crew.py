@@ -48,6 +48,7 @@ from .feeding import Appetite
 from .permits import Met, Permits, Terms
 from .regulation import Regulator
 
+TELL_AGAIN: Final = 1.0  # seconds between two reports of when calls that wait for a retry have had it
 ASK_AGAIN: Final = 0.5  # seconds until a token that another process has is asked for again
 
 
@@ -115,6 +116,8 @@ class Crew:
         self._alarm: Alarm | None = None
         self._alarm_at = 0.0
         self._down: Mapping[str, float] = {}
+        self._short: Mapping[str, float] = {}
+        self._told_at = 0.0  # where retries are used up
 
     async def live(self) -> None:
         """Work until `leave` is called, then give up what is in flight; nothing is left when this returns."""
@@ -274,7 +277,7 @@ class Crew:
             self.dispatch()
         if isinstance(outcome, Failed):
             self._tell(attempt, ended, outcome, met)
-        elif self._down:  # only an answer ends that
+        elif self._down or self._short:  # only an answer ends that
             self._note_servers(span.ended)
         if isinstance(ended, Requeued):
             return ended.following, None
@@ -291,9 +294,16 @@ class Crew:
         self._note_servers(now)
 
     def _note_servers(self, now: float) -> None:
-        if self._down != (down := self._parts.scheduler.down()):
-            self._down = dict(down)
-            self._parts.state.note_servers({server: at - now for server, at in down.items()})
+        down, short = self._parts.scheduler.down(), self._parts.scheduler.short()
+        # With every call that joins those who wait for a retry, or has it, their times change.
+        is_late = short != self._short and now >= self._told_at + TELL_AGAIN
+        if down == self._down and short.keys() == self._short.keys() and not is_late:
+            return
+        self._down, self._short, self._told_at = dict(down), dict(short), now
+        self._parts.state.note_servers(
+            {server: at - now for server, at in down.items()},
+            {server: max(at - now, 0.0) for server, at in short.items()},
+        )
 
     # --- the alarm ----------------------------------------------------------------------
 

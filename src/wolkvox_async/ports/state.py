@@ -211,8 +211,11 @@ class Ledger(Protocol):
 class State(Leases, Knowledge, Ledger, Protocol):
     """All of it, as one thing that is opened and closed."""
 
-    def note_servers(self, down: Mapping[str, float]) -> None:
-        """Note which servers are down, and in how many seconds each is tried again."""
+    def note_servers(self, down: Mapping[str, float], short: Mapping[str, float]) -> None:
+        """Note which servers are down, and in how many seconds each is tried again.
+
+        And at which calls wait for a retry (`short`), in how many seconds all of them have had it.
+        """
         ...
 
     async def flush(self) -> None:

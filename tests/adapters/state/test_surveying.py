@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -127,13 +129,37 @@ async def test_it_tells_of_runs(folder: FolderHouse) -> None:
 
 async def test_it_tells_which_servers_are_down(folder: FolderHouse) -> None:
     async with await folder.open() as state:
-        state.note_servers({"0010": 30, "0011": 60})
-        state.note_servers({"0010": 20})
+        state.note_servers({"0010": 30, "0011": 60}, {})
+        state.note_servers({"0010": 20}, {})
         await state.flush()
         folder.advance(5)
         assert seen(folder).servers_down == {"0010": 15.0}
         folder.advance(15)
         assert seen(folder).servers_down == {}
+
+
+async def test_it_tells_where_retries_are_used_up(folder: FolderHouse) -> None:
+    async with await folder.open() as state:
+        state.note_servers({"0012": 60}, {"0010": 30, "0011": 60})
+        state.note_servers({"0012": 60}, {"0010": 20})
+        await state.flush()
+        folder.advance(5)
+        assert seen(folder).servers_short == {"0010": 15.0}
+        folder.advance(15)
+        assert seen(folder).servers_short == {}
+
+
+async def test_a_folder_of_an_older_version_knows_nothing_of_retries_until_it_is_used(folder: FolderHouse) -> None:
+    async with await folder.open():
+        pass
+    with closing(sqlite3.connect(folder.folder / "state.db")) as db:
+        db.execute("DROP TABLE short")
+        db.commit()
+    assert seen(folder).servers_short == {}
+    async with await folder.open() as state:
+        state.note_servers({}, {"0010": 20})
+        await state.flush()
+        assert seen(folder).servers_short == {"0010": 20.0}
 
 
 async def test_it_tells_that_the_memory_was_lost(folder: FolderHouse) -> None:

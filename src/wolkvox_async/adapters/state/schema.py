@@ -54,6 +54,12 @@ _TABLES: Final = (
 _NAMES: Final = """CREATE TABLE names (
     slot INTEGER NOT NULL, name INTEGER NOT NULL, PRIMARY KEY (slot, name)) WITHOUT ROWID"""
 
+# Servers whose retries are used up, until when; not in older folders either.
+_SHORT: Final = """CREATE TABLE short (
+    server TEXT PRIMARY KEY, end_boot INTEGER, end_elapsed REAL, end_wall REAL) WITHOUT ROWID"""
+
+_LATER: Final[Mapping[str, str]] = MappingProxyType({"names": _NAMES, "short": _SHORT})
+
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _ADVICE: Final[Mapping[int, str]] = MappingProxyType(
@@ -129,7 +135,7 @@ def create(db: sqlite3.Connection, **meta: Any) -> None:
     """Make the tables in an empty file, and note `meta` with them."""
     db.execute("PRAGMA journal_mode = WAL")
     with transaction(db):
-        for table in (*_TABLES, _NAMES):
+        for table in (*_TABLES, *_LATER.values()):
             db.execute(table)
         db.execute(f"PRAGMA application_id = {_APPLICATION}")
         db.execute(f"PRAGMA user_version = {VERSION}")
@@ -137,16 +143,18 @@ def create(db: sqlite3.Connection, **meta: Any) -> None:
 
 
 def complete(db: sqlite3.Connection) -> None:
-    """Make the table that an older folder lacks; raises `sqlite3.Error`."""
-    if _has_names(db):
+    """Make the tables that an older folder lacks; raises `sqlite3.Error`."""
+    if all(has_table(db, name) for name in _LATER):
         return
     with transaction(db):
-        if not _has_names(db):  # nobody else made it meanwhile
-            db.execute(_NAMES)
+        for name, table in _LATER.items():
+            if not has_table(db, name):  # nobody else made it meanwhile
+                db.execute(table)
 
 
-def _has_names(db: sqlite3.Connection) -> bool:
-    found = db.execute("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'names'").fetchone()
+def has_table(db: sqlite3.Connection, name: str) -> bool:
+    """Tell whether a table is there; older folders lack some until they are used again."""
+    found = db.execute("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?", (name,)).fetchone()
     return bool(found[0])
 
 

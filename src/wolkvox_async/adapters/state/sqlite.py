@@ -40,7 +40,7 @@ from .schema import write_meta
 from .slots import fresh_stamp
 from .tokens import find_slots, make_slots, portions, token_number
 from .unwritten import Unwritten
-from .works import Entry, Expecting, Noted, Settling, SettlingParts, note_servers
+from .works import Entry, Expecting, Noted, Servers, Settling, SettlingParts, note_servers
 
 Durability: TypeAlias = Literal["process", "power"]
 
@@ -66,6 +66,7 @@ class SqliteState:
         self._names: Final = NamedSlots(keeper.write)
         self._refusing: Final = Unwritten()  # slots whose refusal is not in the database yet
         self._down: frozenset[str] = frozenset()
+        self._short: frozenset[str] = frozenset()
         self.notices: Final = opened.notices
         """What is to be said loudly about the folder: that it was damaged."""
 
@@ -308,12 +309,11 @@ class SqliteState:
 
     # --- the rest
 
-    def note_servers(self, down: Mapping[str, float]) -> None:
-        """Note which servers are down, as this process sees it, and in how many seconds each is tried again."""
-        gone = sorted(self._down - down.keys())
-        self._down = frozenset(down)
-        told = dict(down)
-        self._keeper.write(Noted(lambda db: note_servers(db, told, gone, self._era)))
+    def note_servers(self, down: Mapping[str, float], short: Mapping[str, float]) -> None:
+        """Note which servers are down, as this process sees it, and where retries are used up."""
+        downs, shorts = Servers.since(self._down, down), Servers.since(self._short, short)
+        self._down, self._short = frozenset(down), frozenset(short)
+        self._keeper.write(Noted(lambda db: note_servers(db, downs, shorts, self._era)))
 
     async def flush(self) -> None:
         """Return when everything told so far is committed; raises `StateError`."""

@@ -11,11 +11,11 @@ import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from wolkvox_async.errors import StateError
 from wolkvox_async.ports import Refusal
@@ -109,13 +109,18 @@ class RunState:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Everything a state folder knows; `damaged_for` is how many seconds ago it last lost its memory."""
+    """Everything a state folder knows; `damaged_for` is how many seconds ago it last lost its memory.
+
+    Servers that are down with the seconds until their next probe, and those whose retries
+    are used up with the seconds until all calls that wait for one have had it.
+    """
 
     calls: tuple[LastCall, ...]
     tokens: Mapping[str, TokenState]
     runs: tuple[RunState, ...]
     servers_down: Mapping[str, float]
     damaged_for: float | None
+    servers_short: Mapping[str, float] = field(default_factory=dict)
 
 
 def survey(root: Path, clocks: Clocks | None = None) -> Survey:
@@ -177,7 +182,8 @@ class _Surveyor:
             calls=tuple(map(self._call, self._db.execute(_CALLS))),
             tokens=self._tokens(),
             runs=tuple(map(self._run, self._db.execute(_RUNS))),
-            servers_down=self._servers(),
+            servers_down=self._servers("servers"),
+            servers_short=self._servers("short") if schema.has_table(self._db, "short") else {},
             damaged_for=None if damaged is None else max(self._era.age(damaged), 0.0),
         )
 
@@ -241,8 +247,8 @@ class _Surveyor:
             ),
         )
 
-    def _servers(self) -> dict[str, float]:
-        rows = self._db.execute("SELECT server, end_boot, end_elapsed, end_wall FROM servers ORDER BY server")
+    def _servers(self, table: Literal["servers", "short"]) -> dict[str, float]:
+        rows = self._db.execute(f"SELECT server, end_boot, end_elapsed, end_wall FROM {table} ORDER BY server")  # noqa: S608
         left = {server: -self._era.age(Moment(*end)) for server, *end in rows}
         return {server: seconds for server, seconds in left.items() if seconds > 0}
 

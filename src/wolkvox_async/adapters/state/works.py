@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Final, Generic, TypeAlias, TypeVar
+from typing import ClassVar, Final, Generic, Literal, TypeAlias, TypeVar
 
 from wolkvox_async.errors import RunError, StateError
 from wolkvox_async.marks import Mark
@@ -238,12 +238,30 @@ def combine(writes: Sequence[Work]) -> list[Work]:
     return combined
 
 
-def note_servers(db: sqlite3.Connection, down: Mapping[str, float], gone: Sequence[str], era: Era) -> None:
-    """Note which servers are down, and which are no longer."""
-    db.executemany("DELETE FROM servers WHERE server = ?", ((server,) for server in gone))
-    for server, seconds in down.items():
-        end = era.moment(-seconds)
-        db.execute("INSERT OR REPLACE INTO servers VALUES (?, ?, ?, ?)", (server, end.boot, end.elapsed, end.wall))
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Servers with what is left until some time in seconds, and those that were among them before."""
+
+    left: Mapping[str, float]
+    gone: Sequence[str]
+
+    @classmethod
+    def since(cls, before: Collection[str], left: Mapping[str, float]) -> Servers:
+        """Return what has changed."""
+        return cls(dict(left), sorted(set(before) - left.keys()))
+
+    def write(self, db: sqlite3.Connection, table: Literal["servers", "short"], era: Era) -> None:
+        """Note them."""
+        db.executemany(f"DELETE FROM {table} WHERE server = ?", ((server,) for server in self.gone))  # noqa: S608
+        ends = ((server, era.moment(-seconds)) for server, seconds in self.left.items())
+        rows = ((server, end.boot, end.elapsed, end.wall) for server, end in ends)
+        db.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?)", rows)  # noqa: S608
+
+
+def note_servers(db: sqlite3.Connection, down: Servers, short: Servers, era: Era) -> None:
+    """Note which servers are down and where retries are used up, and where that is over."""
+    down.write(db, "servers", era)
+    short.write(db, "short", era)
 
 
 def copied(failure: StateError) -> StateError:

@@ -8,17 +8,22 @@ import click
 
 from wolkvox_async.settings.options import ENGINE_OPTIONS, Option, some_seconds
 
+from .known import STATE
 from .options import API, DATES, ONLY, TENANTS, options, read
 
 LATENCY = Option("latency", 1.0, some_seconds, "SECONDS", "how long the vendor is assumed to take for a call")
-TABLE = (TENANTS, *ENGINE_OPTIONS, *DATES, LATENCY)
+TABLE = (TENANTS, STATE, *ENGINE_OPTIONS, *DATES, LATENCY)
 
 
 @click.command()
 @options(TABLE, repeated=(API, ONLY))
 @click.option("--calls", "list_calls", is_flag=True, help="list every call as a JSON line instead")
-def command(list_calls: bool, api: tuple[str, ...], only: tuple[str, ...], **given: Any) -> None:
-    """Show what one pass would call and how long it takes; calls nothing."""
+def command(list_calls: bool, api: tuple[str, ...], only: tuple[str, ...], **given: Any) -> int:
+    """Show what one pass would call and how long it takes; calls nothing.
+
+    What the state folder knows to be not due yet, or held because its token was refused,
+    is no part of the pass and shown apart; in the list, by `skipped` and `due`.
+    """
     from .outlook import look_ahead  # noqa: PLC0415 - `--help` needs none of it
 
-    look_ahead(read(given, TABLE), api, only, list_calls=list_calls)
+    return look_ahead(read(given, TABLE), api, only, list_calls=list_calls)

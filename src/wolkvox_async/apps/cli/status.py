@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from wolkvox_async.apps.exits import Exit
-from wolkvox_async.settings.options import STATE_OPTIONS
 
-from .options import ONLY, options, read
-from .speech import refuse, say
+from .known import SOME, TABLE, known, say_what_is_unknown
+from .options import options
+from .speech import say
 
 if TYPE_CHECKING:
     from wolkvox_async.adapters.state import LastCall, RunState, Survey
-
-STATE: Final = next(option for option in STATE_OPTIONS if option.name == "state")
-TABLE: Final = (STATE,)
-SOME: Final = replace(ONLY, help="only tenant or tenant/operation, with wildcards (repeats); labels are not known here")
 
 _HEAD: Final = ("OPERATION", "ENDPOINT", "OUTCOME", "WHEN", "ROWS", "DUE", "RUN")
 _NUMBERS: Final = frozenset({"ROWS"})
@@ -35,61 +29,24 @@ _AT_ONCE: Final = 500  # lines
 @options(TABLE, repeated=(SOME,))
 @click.option("--json", "as_json", is_flag=True, help="one JSON object per line")
 def command(as_json: bool, only: tuple[str, ...], **given: Any) -> int:
-    """Show how every call ended last and when it is due, from the state folder alone.
+    """Show how every call ended last and when it is due, as the state folder knows it.
 
     What is planned and was never called yet shows as `never` (--json: outcome null).
 
-    Servers that are down and runs that are alive come first. Times are local ones; with
+    Servers that are down or have used up their retries, and runs that are alive, come first. Times are local ones; with
     --json they are UTC, and names are not cut.
     """
     from datetime import UTC  # noqa: PLC0415 - `--help` needs none of it
 
-    survey = surveyed(given)
-    if isinstance(survey, Exit):
-        return survey
-    calls = chosen(survey.calls, only) if survey.calls else ()
+    found = known(given, only)
+    if isinstance(found, Exit):
+        return found
     now = datetime.now(UTC)  # noqa: TID251 - the boundary
-    _write(_as_json(survey, calls, now) if as_json else _as_text(survey, calls, now))
-    if not calls:
+    _write((_as_json if as_json else _as_text)(found.survey, found.calls, now))
+    if not found.calls and not found.unknown:
         say("nothing is known yet: no call was planned (wolkvox-async fetch)")
+    say_what_is_unknown(found)
     return Exit.OK
-
-
-def surveyed(given: dict[str, Any]) -> Survey | Exit:
-    """Read the state folder that the options name, or say why that cannot be and return the exit code."""
-    from wolkvox_async.adapters.state import survey  # noqa: PLC0415 - `--help` needs none of it
-    from wolkvox_async.errors import StateError  # noqa: PLC0415
-
-    said = read(given, TABLE)
-    if said.mistakes:
-        raise refuse(said.mistakes)
-    try:
-        return survey(Path(said.engine_with_state().state or ""))
-    except StateError as error:
-        say(str(error))
-        return Exit.STATE
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """An operation that the state knows of, to be selected; it knows no labels."""
-
-    tenant: str
-    name: str
-    labels: tuple[tuple[str, str], ...] = ()
-
-
-def chosen(calls: Sequence[LastCall], only: Sequence[str]) -> list[LastCall]:
-    """Return the calls of the operations that `only` selects; says what selects nothing and raises."""
-    from wolkvox_async.errors import SelectionError  # noqa: PLC0415 - `--help` needs none of it
-    from wolkvox_async.selection import select  # noqa: PLC0415
-
-    known = dict.fromkeys(_Known(call.tenant, call.operation) for call in calls)
-    try:
-        selected = set(select(tuple(known), only))
-    except SelectionError as error:
-        raise refuse(error.mistakes) from None
-    return [call for call in calls if _Known(call.tenant, call.operation) in selected]
 
 
 def local(moment: datetime) -> str:
@@ -129,6 +86,9 @@ def _as_text(survey: Survey, calls: Sequence[LastCall], now: datetime) -> Iterat
 def _servers(survey: Survey, now: datetime) -> Iterator[str]:
     for server, seconds in survey.servers_down.items():
         yield f"server {plain(server)} is down: tried again at {local(now + timedelta(seconds=seconds))}"
+    for server, seconds in survey.servers_short.items():
+        until = local(now + timedelta(seconds=seconds))
+        yield f"server {plain(server)} has used up its retries: what failed is tried again by {until}"
 
 
 def _run(run: RunState) -> str:
@@ -183,6 +143,8 @@ def _as_json(survey: Survey, calls: Sequence[LastCall], now: datetime) -> Iterat
 
     for server, seconds in survey.servers_down.items():
         yield in_json({"type": "server", "server": server, "down_until": now + timedelta(seconds=seconds)})
+    for server, seconds in survey.servers_short.items():
+        yield in_json({"type": "server", "server": server, "retries_until": now + timedelta(seconds=seconds)})
     for run in survey.runs:
         if run.alive:
             yield in_json(_run_fields(run))

@@ -9,8 +9,9 @@ import click
 
 from wolkvox_async.apps.exits import Exit
 
+from .known import TABLE, known, say_what_is_unknown
 from .options import options
-from .status import TABLE, chosen, in_json, local, plain, surveyed
+from .status import in_json, local, plain
 
 if TYPE_CHECKING:
     from wolkvox_async.apps.standing import Standing
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 @options(TABLE)
 @click.option("--json", "as_json", is_flag=True, help="one JSON object per line")
 def command(tenant: str, as_json: bool, **given: Any) -> int:
-    """Say what each token of TENANT waits for, and until when; from the state folder alone.
+    """Say what each token of TENANT waits for, and until when, as the state folder knows it.
 
     TENANT and OPERATION may have the wildcards of --only. A tenant is known from the
     first time that a call of it was planned.
@@ -30,12 +31,13 @@ def command(tenant: str, as_json: bool, **given: Any) -> int:
 
     from wolkvox_async.apps.standing import standings  # noqa: PLC0415
 
-    survey = surveyed(given)
-    if isinstance(survey, Exit):
-        return survey
+    found = known(given, (tenant,))
+    if isinstance(found, Exit):
+        return found
     now = datetime.now(UTC)  # noqa: TID251 - the boundary
-    for standing in standings(survey, chosen(survey.calls, (tenant,)), now):
+    for standing in standings(found.survey, found.calls, now):
         click.echo(in_json(_fields(standing)) if as_json else _line(standing))
+    say_what_is_unknown(found)
     return Exit.OK
 
 

@@ -1,0 +1,73 @@
+"""Which planned calls a pass would not make now, from what a state folder knows. Pure.
+
+It follows the engine (see `engine.admission`): a token that was refused, or whose quota is
+used up, is not called at all; what was asked of a token and answered is not asked again
+before its interval is over, and `fetch` waits for that for `--wait` seconds at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from wolkvox_async.adapters.state import Survey
+from wolkvox_async.model import Call, ErrorKind
+from wolkvox_async.records import timestamp
+
+_MOMENT: Final = 0.001  # seconds: less than that is no time to wait for
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """A planned call: from when on it may be made (None: now), and why a pass would skip it."""
+
+    call: Call
+    due: datetime | None = None
+    skipped: Literal["not_due", "held", "quota"] | None = None
+
+
+def outlooks(calls: Iterable[Call], known: Survey | None, *, wait: float, now: datetime) -> list[Outlook]:
+    """Return what a pass at `now` (UTC) would do with `calls`; `wait` in seconds."""
+    if known is None:
+        return [Outlook(call) for call in calls]
+    since: dict[tuple[str, str], float] = {}
+    for last in known.calls:
+        if last.since is not None:
+            key = (last.token, last.question)
+            since[key] = min(last.since, since.get(key, last.since))
+    return [_outlook(call, known, since, wait, now) for call in calls]
+
+
+def _outlook(call: Call, known: Survey, since: dict[tuple[str, str], float], wait: float, now: datetime) -> Outlook:
+    token = known.tokens.get(call.operation.token.id)
+    if token is not None and (refusal := token.refusal) is not None:
+        kind: Literal["quota", "held"] = "quota" if refusal.kind is ErrorKind.QUOTA else "held"
+        return Outlook(call, now + timedelta(seconds=refusal.seconds), kind)
+    asked = since.get((call.operation.token.id, call.question))
+    left = 0.0 if asked is None else call.interval - asked
+    if left <= _MOMENT:
+        return Outlook(call)
+    return Outlook(call, now + timedelta(seconds=left), "not_due" if left > wait else None)
+
+
+def in_words(found: Sequence[Outlook], *, wait: float) -> list[str]:
+    """Say which calls a pass would skip, and which it would wait for."""
+    lines = []
+    for kind, why in (
+        ("not_due", f"not due within --wait {wait:g} s (--interval)"),
+        ("quota", "held, because the quota of their tokens is used up"),
+        ("held", "held, because the vendor refused their tokens (--retry-refused)"),
+    ):
+        ends = [one.due for one in found if one.skipped == kind and one.due is not None]
+        if ends:
+            lines.append(f"{_calls(len(ends))} skipped: {why}, the last until {timestamp(max(ends))}")
+    ends = [one.due for one in found if one.skipped is None and one.due is not None]
+    if ends:
+        lines.append(f"{_calls(len(ends))} waited for (--wait), the last until {timestamp(max(ends))}")
+    return lines
+
+
+def _calls(number: int) -> str:
+    return "1 call would be" if number == 1 else f"{number} calls would be"
