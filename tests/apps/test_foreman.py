@@ -27,8 +27,9 @@ from wolkvox_async.apps.working.links import Link
 from wolkvox_async.apps.working.shares import Part
 from wolkvox_async.errors import OutputClosedError, OutputError, StateError
 from wolkvox_async.model import ErrorKind, Outcome
-from wolkvox_async.ports import RunOrder
+from wolkvox_async.ports import Clock, RunOrder
 from wolkvox_async.records import Counters
+from wolkvox_async.testing import ManualClock
 
 TOKENS = [f"tk_{n:012x}" for n in range(8)]
 
@@ -95,12 +96,12 @@ class Shop:
 
 
 @asynccontextmanager
-async def shop() -> AsyncIterator[Shop]:
-    clock, paper = LoopClock(), Paper()
+async def shop(hold: float = 0.0, clock: Clock | None = None) -> AsyncIterator[Shop]:
+    clock, paper = clock or LoopClock(), Paper()
     state = MemoryState(clock)
     await state.open_run(RunOrder(RUN, AT))
     puppets = [Puppet(0), Puppet(1)]
-    floor = Floor(RUN, AT.isoformat(), b"", TOKENS, paper, state, clock, paper.wrote)
+    floor = Floor(RUN, AT.isoformat(), b"", TOKENS, paper, state, clock, paper.wrote, hold)
     for puppet in puppets:
         await puppet.open()
     at = Shop(Foreman(floor, [puppet.link for puppet in puppets], Counters()), paper, puppets, state)
@@ -161,6 +162,71 @@ async def test_an_heir_hears_what_was_ordered_before() -> None:
         at.puppets[0].die()
         heir = at.puppets[1]
         assert [(await heir.hears())[0] for _ in range(3)] == ["stop", "share", "stop"]
+
+
+async def test_what_a_dead_worker_had_is_kept_until_its_calls_cannot_be_running() -> None:
+    clock = ManualClock()
+    async with shop(70.0, clock) as at:
+        dead, heir = at.puppets
+        dead.die()
+        while dead.link.open_shares:
+            await asyncio.sleep(0)
+        clock.advance(69.75)
+        for _ in range(9):
+            await asyncio.sleep(0)
+        assert heir.link.part == Part(10, 4)
+        clock.advance(0.25)
+        assert (await heir.hears())[:2] == ["share", 2]
+        assert heir.link.part == Part(20, 8)
+        heir.say("ended", 1, False)
+        heir.say("ended", 2, False)
+        await at.working
+    assert not at.foreman.stopped
+
+
+async def test_the_work_is_not_over_while_something_is_kept() -> None:
+    clock = ManualClock()
+    async with shop(70.0, clock) as at:
+        dead, heir = at.puppets
+        heir.say("ended", 1, False)
+        dead.die()
+        while heir.link.open_shares or dead.link.open_shares:
+            await asyncio.sleep(0)
+        clock.advance(70.0)
+        assert (await heir.hears())[:2] == ["share", 2]
+        assert not at.working.done()
+        heir.say("ended", 2, False)
+        await at.working
+
+
+@pytest.mark.parametrize("orders", [["stop"], ["stop", "abandon"]])
+async def test_when_the_run_is_stopped_nothing_is_kept_and_everything_given_once(orders: list[str]) -> None:
+    async with shop(hold=60.0) as at:
+        dead, heir = at.puppets
+        dead.die()
+        while dead.link.open_shares:
+            await asyncio.sleep(0)
+        for order in orders:
+            getattr(at.foreman, order)()
+        heard = [(await heir.hears())[0] for _ in range(2 * len(orders) + 1)]
+        assert heard == [*orders, "share", *orders]
+        heir.say("ended", 1, True)
+        heir.say("ended", 2, True)
+        await at.working
+
+
+async def test_when_the_heirs_die_before_they_inherit_the_work_is_over_and_that_is_known() -> None:
+    async with shop(70.0, ManualClock()) as at:
+        dead, heir = at.puppets
+        heir.say("ended", 1, False)
+        while heir.link.open_shares:
+            await asyncio.sleep(0)
+        dead.die()
+        while dead.link.open_shares:
+            await asyncio.sleep(0)
+        heir.die()
+        await at.working
+    assert (at.foreman.deserted, at.foreman.stopped) == (True, True)
 
 
 async def test_when_the_last_worker_has_died_the_work_is_over() -> None:

@@ -4,7 +4,9 @@
   told when its frame is written, and again when it is settled: only then it lets go of tokens.
 - Of a worker that died everything it handed over whole is written and committed before others
   get its operations, without the calls that ended; their share of its limits comes with them.
-  A token that it was using stays closed by its lease until the call cannot be running any more.
+  Both wait until none of its calls can be running any more, as its leases say it: what runs
+  at a server counts there, whoever asked for it, and the limits are totals. When the run is
+  being stopped there is nothing to wait for, as nothing more is called.
 - When the last worker has died there is nobody left to call, and none can be forked beside the
   threads that run by now: what is left ends as skipped, and the run can be taken up again.
 """
@@ -20,7 +22,7 @@ from typing import Final
 from wolkvox_async.adapters.telemetry import library_logger
 from wolkvox_async.errors import OutputClosedError, StateError
 from wolkvox_async.marks import Mark
-from wolkvox_async.ports import Clock, Sink, State
+from wolkvox_async.ports import Alarm, Clock, Sink, State
 from wolkvox_async.records import Counters
 
 from .counting import add
@@ -39,7 +41,8 @@ _IN_THE_PIPE: Final = 1.0  # seconds: what was written to a reader that went awa
 class Floor:
     """What the parent works with: the run, planned as of `at`, and the tails of the calls that it had `settled`.
 
-    `tokens` are the ids of all operations' tokens; `wrote` is called after every write.
+    `tokens` are the ids of all operations' tokens; `wrote` is called after every write. For so many
+    seconds (`hold`) a call may be running of which nothing more is heard.
     """
 
     run: str
@@ -50,6 +53,7 @@ class Floor:
     state: State
     clock: Clock
     wrote: Callable[[], Awaitable[None]]
+    hold: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +79,14 @@ class Foreman:
         self._orders: Final[list[str]] = []  # that whoever gets a share later has to know as well
         self._in_the_pipe: Final[deque[tuple[float, Sequence[Mark]]]] = deque()
         self._listening: Final[list[asyncio.Task[None]]] = []
+        self._estates: Final[dict[Link, Alarm]] = {}  # dead workers whose calls may be running
 
     async def work(self) -> None:
         """Return when all calls have ended, or nobody is left; raises `OutputError` and `StateError`."""
         for link in self._links:
             self._listening.append(asyncio.create_task(self._listen(link)))
             self._give(link, Share(self._shares, self._floor.run, self._floor.at, link.part, link.places, b""))
-        while any(link.open_shares for link in self._links):
+        while self._estates or any(link.open_shares for link in self._links):
             await self._arrived.wait()
             self._arrived.clear()
             if self._failure is not None:
@@ -100,6 +105,8 @@ class Foreman:
 
     async def dismiss(self, *, at_once: bool) -> None:
         """Send the workers home; `at_once`: whatever they are doing. Returns when they are gone, or should be."""
+        for alarm in self._estates.values():
+            alarm.cancel()
         for link in self._links:
             if at_once:
                 link.post("quit")
@@ -123,6 +130,9 @@ class Foreman:
         self._orders.append(word)
         for link in self._links:
             link.post(word)
+        for dead, alarm in self._estates.items():
+            alarm.cancel()
+            self._free_estate(dead)
 
     # --- what arrives
 
@@ -159,6 +169,8 @@ class Foreman:
                     self.stopped = self.stopped or stopped
                 case ["died", code]:
                     await self._bury(frame.link, code)
+                case ["estate"]:
+                    self._hand_over(frame.link)
                 case ["broken", message]:
                     raise StateError(message)
                 case _:
@@ -211,20 +223,44 @@ class Foreman:
     # --- workers that died
 
     async def _bury(self, dead: Link, code: int) -> None:
-        if not dead.open_shares:
-            return
+        had_work = bool(dead.open_shares)
         dead.open_shares.clear()
-        await self._floor.state.flush()
-        heirs = [link for link in self._links if link.is_alive]
-        how = f"worker {dead.number} (process {dead.pid}) {in_words(code)}"
-        if not heirs:
-            self.stopped = self.deserted = True
-            library_logger().error(f"{how}: none is left, so nothing more is called; --resume takes the run up again")
+        if not had_work and not self._estates:
             return
-        library_logger().error(f"{how}: the others take up its calls, when they can no longer be running")
-        self._hand_over(dead, heirs)
+        await self._floor.state.flush()
+        how = f"worker {dead.number} (process {dead.pid}) {in_words(code)}"
+        if not any(link.is_alive for link in self._links):
+            self._desert(how)
+        elif had_work:
+            self._keep_estate(dead, how)
 
-    def _hand_over(self, dead: Link, heirs: Sequence[Link]) -> None:
+    def _keep_estate(self, dead: Link, how: str) -> None:
+        """Keep what a dead worker had until no call of it can be running."""
+        # Who only hears that it is to stop calls nothing.
+        hold = 0.0 if self._orders else self._floor.hold
+        when = f" in {hold:g} s, when those it was making cannot be running any more" if hold else ""
+        library_logger().error(f"{how}: the others take up its calls{when}")
+        clock = self._floor.clock
+        self._estates[dead] = clock.alarm(clock.now() + hold, lambda: self._free_estate(dead))
+
+    def _free_estate(self, dead: Link) -> None:
+        self._arrive(_Frame(dead, ["estate"], b""))
+
+    def _desert(self, how: str) -> None:
+        self.stopped = self.deserted = True
+        for alarm in self._estates.values():
+            alarm.cancel()
+        self._estates.clear()
+        library_logger().error(f"{how}: none is left, so nothing more is called; --resume takes the run up again")
+
+    def _hand_over(self, dead: Link) -> None:
+        """Give what a dead worker had to those who are left, once."""
+        if self._estates.pop(dead, None) is None:
+            return
+        heirs = [link for link in self._links if link.is_alive]
+        if not heirs:
+            self._desert("every worker has ended")
+            return
         parts = dead.part.split(len(heirs))
         portion = shares(self._floor.tokens, dead.places, [link.number for link in heirs[: len(parts)]])
         for link, part in zip(heirs, parts, strict=False):

@@ -99,6 +99,7 @@ class Run:
             state=state,
             clock=self._parts.clock,
             wrote=stage.wrote,
+            hold=self._parts.job.terms.options.hold,
         )
 
     async def _open(self, opened: OpenRun) -> None:
