@@ -65,8 +65,11 @@ class Office(Protocol):
     def unsent(self, calls: Iterable[Ended]) -> None:
         """Take in calls that ended without another attempt."""
 
-    def caught_up(self, lane: Lane) -> Awaitable[bool]:
-        """Wait until the reader of a lane's records has taken what there is; False when it stands still."""
+    def caught_up(self, lane: Lane) -> asyncio.Future[bool] | None:
+        """Return what is done when the reader of a lane's records has taken what there is, if anybody reads.
+
+        It comes to False when he stands still.
+        """
 
     def broke(self, error: StateError) -> None:
         """Take in that nothing more may be called."""
@@ -231,7 +234,8 @@ class Crew:
 
     async def _behind_the_reader(self, attempt: Attempt) -> Attempt | None:
         """Wait for a reader who is a little behind, with the connection open; the turn ends if he stands still."""
-        if await self._attempts.wait(lambda: self._office.caught_up(attempt.lane)):
+        caught_up = self._office.caught_up(attempt.lane)
+        if caught_up is None or await self._attempts.wait(lambda: caught_up):
             return attempt
         now = self._parts.clock.now()
         settled = self._parts.scheduler.postpone(attempt, now=now, until=now)

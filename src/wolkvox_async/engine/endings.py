@@ -8,7 +8,7 @@ one by now.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -77,10 +77,10 @@ class Endings:
             outcome = self._refused.get(ended.call.id, ended.outcome)
             self._settle(ended.lane, Settlement(ended.call, outcome, ended.attempts, at, 0.0), 0)
 
-    def caught_up(self, lane: Lane) -> Awaitable[bool]:
-        """Wait until the reader of a lane's records has taken what there is; False when it stands still."""
+    def caught_up(self, lane: Lane) -> asyncio.Future[bool] | None:
+        """Return what is done when the reader of a lane's records has taken what there is; see `crew.Office`."""
         records = self.passes.get(lane)
-        return _at_once() if records is None else records.backlog.caught_up()
+        return None if records is None else records.backlog.caught_up()
 
     def broke(self, error: StateError) -> None:
         """Take in that the state cannot be used: nothing more may be called."""
@@ -174,7 +174,3 @@ class Endings:
             caller.set_result(settlement)
         elif is_answer:
             self._parts.deliveries.drop(settlement.call)
-
-
-async def _at_once() -> bool:
-    return True

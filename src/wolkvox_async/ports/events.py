@@ -1,4 +1,4 @@
-"""What can be observed of the engine, as frozen values."""
+"""What can be observed of the engine, as values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Protocol, TypeAlias
 from wolkvox_async.model import Call, ErrorKind, Operation, Outcome
 
 
-@dataclass(frozen=True, slots=True)
+# There is one for every call, so it is not frozen at run time, where that would double what making it costs.
+@dataclass(slots=True)
 class CallSettled:
     """A call ended; `seconds` is how long its last attempt took."""
 

@@ -252,7 +252,7 @@ class SqliteState:
             asked = now.elapsed - ago if ago > 0 else now.elapsed
             if slot is not None:
                 asked = self._memory.ask(slot, mark.question, asked)
-        return Entry(mark, slot, asked, self._leases.await_commit(mark.token))
+        return mark, slot, asked, self._leases.await_commit(mark.token)
 
     def unsettle(self, run: str, marks: Sequence[Mark]) -> None:
         """Take `marks` back, which were settled."""

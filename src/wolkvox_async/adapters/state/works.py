@@ -71,14 +71,8 @@ class Noted:
             self.heard()
 
 
-@dataclass(slots=True)
-class Entry:
-    """A settled mark; `asked` (CLOCK_BOOTTIME seconds) when its request left, if it was answered."""
-
-    mark: Mark
-    slot: int | None
-    asked: float | None
-    lease: Lease | None
+Entry: TypeAlias = tuple[Mark, int | None, float | None, Lease | None]
+"""A settled mark, its token's slot, when its request left (CLOCK_BOOTTIME) if it was answered, and its lease."""
 
 
 @dataclass(slots=True)
@@ -102,9 +96,9 @@ class Settling:
     def told(self, failure: StateError | None) -> None:
         """Let go of tokens that wait for it, and call `done`."""
         if failure is None:
-            for entry in self.entries:
-                if entry.lease is not None:
-                    self.parts.leases.committed(entry.mark.token, entry.lease)
+            for mark, _, _, lease in self.entries:
+                if lease is not None:
+                    self.parts.leases.committed(mark.token, lease)
         self.done(None if failure is None else copied(failure))
 
 
@@ -169,38 +163,40 @@ class Settlement:
             if part.position is not None:
                 run.position = part.position
             for entry in part.entries:
-                run.marks.append(entry.mark)
-                if entry.mark.outcome != "skipped":
+                mark = entry[0]
+                run.marks.append(mark)
+                if mark.outcome != "skipped":
                     self._add(entry, placed)
         self._steps: Final[list[Step]] = settling(placed)
         self._runs: Final = [(name, tally(run.marks), run.position) for name, run in runs.items()]
 
     def _add(self, entry: Entry, placed: list[Row]) -> None:
-        if entry.slot is None:
+        mark, slot, asked, lease = entry
+        if slot is None:
             self._unplaced.append(entry)
             return
-        placed.append(self._row(entry, entry.slot))
-        if entry.lease is None:
-            self._shaken.append(entry.slot)
+        placed.append(self._row(mark, slot, asked))
+        if lease is None:
+            self._shaken.append(slot)
 
     def apply(self, db: sqlite3.Connection) -> None:
         """Write it."""
         take(db, self._steps)
         if self._unplaced:
-            numbers = [token_number(entry.mark.token) for entry in self._unplaced]
+            numbers = [token_number(mark.token) for mark, *_ in self._unplaced]
             places = make_slots(db, self._parts.slots, numbers)
             unplaced = zip(self._unplaced, numbers, strict=True)
-            take(db, settling([self._row(entry, places[number]) for entry, number in unplaced]))
+            take(db, settling([self._row(mark, places[number], asked) for (mark, _, asked, _), number in unplaced]))
         for name, counted, position in self._runs:
             self._parts.runs.settle(db, name, counted, position)
         for slot in self._shaken:  # nothing else tells everybody about tokens that are not ours
             self._parts.slots.shake(slot, fresh_stamp())
 
-    def _row(self, entry: Entry, slot: int) -> Row:
-        if entry.asked is None:
-            return row_of(entry.mark, slot, NEVER)
+    def _row(self, mark: Mark, slot: int, asked: float | None) -> Row:
+        if asked is None:
+            return row_of(mark, slot, NEVER)
         now = self._now
-        return row_of(entry.mark, slot, (now.boot, entry.asked, now.wall - (now.elapsed - entry.asked)))
+        return row_of(mark, slot, (now.boot, asked, now.wall - (now.elapsed - asked)))
 
     def told(self, failure: StateError | None) -> None:
         """Do nothing: each part is told."""
