@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -289,3 +290,16 @@ async def test_what_was_planned_and_never_called_is_forgotten_after_40_days(fold
     folder.advance(86_400)
     async with await folder.open():
         assert [call.token for call in seen(folder).calls] == [TOKEN]
+
+
+async def test_whoever_has_the_folder_to_himself_for_a_moment_is_waited_for(folder: FolderHouse) -> None:
+    async with await folder.open() as state:
+        await asked(state, mark())
+    database = sqlite3.connect(folder.folder / "state.db", isolation_level=None, check_same_thread=False)
+    database.execute("PRAGMA locking_mode = EXCLUSIVE")
+    database.execute("BEGIN EXCLUSIVE")
+    # SQLite waits by its own clock; it would have given up after a tenth of a second.
+    leaving = threading.Timer(0.3, database.close)
+    leaving.start()
+    assert len(seen(folder).calls) == 1
+    leaving.join()

@@ -19,7 +19,7 @@ from wolkvox_async.errors import StateError
 VERSION: Final = 1
 
 _APPLICATION: Final = 0x776F6C6B  # "wolk"
-_BUSY_MILLISECONDS: Final = 100
+_SHORTLY: Final = 0.1  # seconds
 
 _TABLES: Final = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
@@ -97,10 +97,15 @@ def _code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extension
 
 
-def connect(path: Path, *, read_only: bool = False, immutable: bool = False) -> sqlite3.Connection:
-    """Open the database at `path`, in autocommit; raises `sqlite3.Error`."""
+def connect(
+    path: Path, *, read_only: bool = False, immutable: bool = False, patience: float = _SHORTLY
+) -> sqlite3.Connection:
+    """Open the database at `path`, in autocommit; raises `sqlite3.Error`.
+
+    For `patience` seconds it is waited for others, whenever they have the database locked.
+    """
     mode = "?mode=ro&immutable=1" if immutable else "?mode=ro" if read_only else "?mode=rw"
-    return sqlite3.connect(f"{path.as_uri()}{mode}", uri=True, isolation_level=None, timeout=_BUSY_MILLISECONDS / 1000)
+    return sqlite3.connect(f"{path.as_uri()}{mode}", uri=True, isolation_level=None, timeout=patience)
 
 
 def verify(db: sqlite3.Connection, path: Path) -> bool:

@@ -30,6 +30,7 @@ from .refusals import READ_REFUSALS, Closure
 from .slots import Slots, Why
 from .tokens import token_id
 
+_PATIENCE: Final = 10.0  # seconds: whoever opens or closes the folder has it to himself for a moment
 _CALLS: Final = """SELECT token, question, tenant, operation, server, outcome, kind, message, at, rows, attempts, run,
     due, sent_boot, sent_elapsed, sent_wall FROM calls JOIN tokens USING (slot) ORDER BY tenant, operation, question"""
 _RUNS: Final = """SELECT number, run, name, tenants, output, at, complete, touched,
@@ -140,7 +141,7 @@ def survey(root: Path, clocks: Clocks | None = None) -> Survey:
 def _read(folder: Folder) -> sqlite3.Connection:
     """Open the database, to be read as it stands at this moment."""
     try:
-        return _begun(folder, schema.connect(folder.database, read_only=True))
+        return _begun(folder, schema.connect(folder.database, read_only=True, patience=_PATIENCE))
     except sqlite3.OperationalError:
         # Where no file may be made, a log cannot be read without its index; with no log there is no need to.
         log = folder.database.with_name("state.db-wal")
