@@ -100,7 +100,7 @@ SCENARIOS = (
     Scenario(
         "rows-100",
         "100 rows, 20 calls per token",
-        Load(tokens=60, calls_per_token=20, rows=100, in_flight=50),
+        Load(tokens=200, calls_per_token=20, rows=100, in_flight=50),
         figures=(Figure("CPU per call", "engine", 1 / 5),),
     ),
     Scenario(
@@ -112,14 +112,14 @@ SCENARIOS = (
     Scenario(
         "tls-3",
         "TLS, 1 row, 3 calls per token",
-        Load(tokens=600, calls_per_token=3, rows=1, in_flight=50, tls=True),
+        Load(tokens=3000, calls_per_token=3, rows=1, in_flight=50, tls=True),
         WITH_TLS,
         (Figure("CPU per call", "engine-shared", 1 / 2), Figure("CPU per call", "engine", 1 / 2, "aiohttp-isolated")),
     ),
     Scenario(
         "tls-20",
         "TLS, 1 row, 20 calls per token",
-        Load(tokens=150, calls_per_token=20, rows=1, in_flight=50, tls=True),
+        Load(tokens=500, calls_per_token=20, rows=1, in_flight=50, tls=True),
         WITH_TLS,
         (Figure("CPU per call", "engine", 0.6), Figure("CPU per call", "engine", 1 / 2, "aiohttp-isolated")),
     ),
