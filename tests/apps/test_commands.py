@@ -87,11 +87,14 @@ async def test_plan_shows_apart_what_the_state_knows_to_be_not_due(secret_store:
         assert not (tmp_path / "state").exists()
         await run("fetch", *options, "--only", simulator.operations[0].path)
         after, listed = await run("plan", *options), await run("plan", *options, "--calls")
+        nothing = await run("plan", *options, "--only", simulator.operations[0].path)
         at_once = await run("plan", *options, "--interval", "0")
         patient = await run("plan", *options, "--wait", "300")
         elsewhere = await run("plan", *options[:-1], str(tmp_path / "other"))
     assert after.out.startswith(b"4 calls: 2 operations")
     assert b"2 calls would be skipped: not due" in after.out
+    assert nothing.out.startswith(b"0 calls")
+    assert b"at least" not in nothing.out
     assert [(call["skipped"], call["due"] is None) for call in listed.records].count(("not_due", False)) == 2
     assert [(call["skipped"], call["due"] is None) for call in listed.records].count((None, True)) == 4
     assert at_once.out == elsewhere.out == before.out

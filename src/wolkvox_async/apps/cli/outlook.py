@@ -79,6 +79,7 @@ def _show(seen: Forecast) -> None:
     click.echo(f"{seen.calls} calls: {seen.operations} operations, {seen.tokens} tokens, {seen.servers} servers")
     for name, count in seen.by_api:
         click.echo(f"  {count:>8}  {name}")
-    click.echo(f"at least {seen.seconds:.1f} s at {seen.latency:g} s a call: {seen.bound_by}")
+    if seen.calls:
+        click.echo(f"at least {seen.seconds:.1f} s at {seen.latency:g} s a call: {seen.bound_by}")
     for line in seen.cannot:
         click.echo(f"cannot be met: {line}")
