@@ -50,7 +50,7 @@ class Backlog:
         return taken, units
 
     def taken(self) -> asyncio.Future[bool]:
-        """Return what is done when the reader has taken what there is, however long that takes."""
+        """Return what is done when the reader has taken what there is, or others found that he stands still."""
         return self._wait() if self._settlements else _done(True)
 
     def caught_up(self) -> asyncio.Future[bool]:
