@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wolkvox_async.adapters.http.framing import AnswerReader, FramingError
-from wolkvox_async.adapters.http.heads import Head, KnownHeads, head_of
+from wolkvox_async.adapters.http.heads import Head, KnownHeads, RawAnswer, head_of
 from wolkvox_async.adapters.http.parts import answer_parser
 from wolkvox_async.adapters.http.shapes import shape
 
@@ -75,15 +75,11 @@ async def learnt(*answers: bytes) -> KnownHeads:
     return heads
 
 
-async def agree(lines: list[bytes], data: bytes) -> None:
+async def found_and_read(lines: list[bytes], data: bytes) -> tuple[RawAnswer | None, RawAnswer | None]:
+    """Return what is found of `data` without a parser, and what the parser reads of it, unless that is the last."""
     heads = await learnt(built(lines, b"{}"), built(lines, b"{ }"))
-    found = heads.find(data)
-    if found is not None:
-        met = await read(data)
-        assert met is not None
-        reader, *told = met
-        assert tuple(told) == found
-        assert not reader.is_last
+    met = await read(data)
+    return heads.find(data), None if met is None or met[0].is_last else met[1:]
 
 
 @given(
@@ -99,7 +95,8 @@ def test_what_is_found_is_what_the_parser_reads(
     data = built(lines, body)
     for at, size, piece in changes:
         data = data[:at] + piece + data[at + size :]
-    asyncio.run(agree(lines, data))
+    found, parsed = asyncio.run(found_and_read(lines, data))
+    assert found is None or found == parsed
 
 
 @given(values=st.lists(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=200)))
