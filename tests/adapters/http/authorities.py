@@ -16,6 +16,7 @@ class Authority:
 
     def __init__(self, folder: Path) -> None:
         self._authority = trustme.CA()
+        self._folder = folder
         self.file = str(folder / "authority.pem")
         self._authority.cert_pem.write_to_path(self.file)
 
@@ -27,9 +28,9 @@ class Authority:
         self._authority.issue_cert(name, not_before=since, not_after=until).configure_cert(context)
         return context
 
-    def itself(self, folder: Path) -> ssl.SSLContext:
+    def itself(self) -> ssl.SSLContext:
         """Return a server's context with the authority's own certificate, which signs itself."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._authority.private_key_pem.write_to_path(folder / "key.pem")
-        context.load_cert_chain(self.file, folder / "key.pem")
+        self._authority.private_key_pem.write_to_path(self._folder / "key.pem")
+        context.load_cert_chain(self.file, self._folder / "key.pem")
         return context

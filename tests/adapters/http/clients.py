@@ -90,3 +90,8 @@ class Client:
         """Make several attempts in one turn."""
         async with self.turn(server, **settings) as turn:
             return [await turn.attempt(self.question()) for _ in range(times)]
+
+
+async def asked(client: Client, turn: Turn) -> Met:
+    """Make one attempt in a turn that is open."""
+    return await turn.attempt(client.question())

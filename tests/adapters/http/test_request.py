@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.adapters.http.clients import BODY, OK, Client, answer, ending
+from tests.canary import leaks_in_exception
 from tests.faultserver import HOST, Do, FaultServer
 from wolkvox_async.adapters.http import bodies
 from wolkvox_async.model import Answer, Token
@@ -167,3 +168,11 @@ async def test_netrc_and_proxies_of_the_environment_are_ignored(
         assert ending(await client.ask(server)) == "ok"
         assert proxy.journal == []
     assert "authorization" not in dict(fields(server.requests[0]))
+
+
+async def test_a_header_that_cannot_be_written_does_not_show_the_token(
+    client: Client, server: FaultServer, canary_text: str
+) -> None:
+    with pytest.raises(UnicodeError) as caught:
+        await client.ask(server, user_agent="wølkvox")  # a mistake of the program's own
+    assert leaks_in_exception(caught.value, canary_text) == []

@@ -17,13 +17,12 @@ import pytest
 from tests.adapters.http.clients import BODY, CHUNKED, OK, Client, answer, chunked, ending, headed
 from tests.adapters.http.test_encodings import NOT_READ, READ
 from tests.adapters.http.test_framing import BODILESS, CLOSED, EMPTY, KEPT, NOT_KEPT, PROTOCOL
+from tests.adapters.http.test_lost_connections import ENDINGS
 from tests.adapters.http.test_unasked import FOREIGN, UNASKED
 from tests.adapters.http.transports import CONTRACTED, client_of
 from tests.faultserver import HOST, Do, Drip, FaultServer, Step
 from wolkvox_async.adapters.http import bodies
 from wolkvox_async.model import Answer, Breakdown, Token
-
-ENDINGS = pytest.mark.parametrize("end", [Do.CLOSE, Do.CUT, Do.RESET], ids=lambda end: end.name.lower())
 
 # What aiohttp passes over, or waits for the end of, when it reads by itself.
 READ_KINDLY: Final = {
