@@ -34,6 +34,7 @@ from wolkvox_async.records import Settlement
 from wolkvox_async.scheduling.decisions import Ended, Limits, Snapshot
 from wolkvox_async.scheduling.queues import Budget, Lane
 from wolkvox_async.scheduling.scheduler import Scheduler
+from wolkvox_async.scheduling.skipping import STOPPING
 
 from .admission import Later
 from .crew import Crew, CrewParts
@@ -248,6 +249,9 @@ class Engine:
             records.lane.closed = True
         current = self._roster.all_current(calls)
         self._state.expect(records.run, current)
+        if records.lane.closed:  # there may be very many of them
+            self._endings.unsent([Ended(wanted, records.lane, STOPPING, 0) for wanted in current])
+            return
         now = self._clock.now()  # one number for all of them
         for wanted in current:
             self._add(wanted, records.lane, now=now)
