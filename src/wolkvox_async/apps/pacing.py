@@ -1,7 +1,7 @@
 """Which planned calls a pass would not make now, from what a state folder knows. Pure.
 
-It follows the engine (see `engine.admission`): a token that was refused, or whose quota is
-used up, is not called at all; what was asked of a token and answered is not asked again
+As in the engine, whose `admission` decides here too: a token that was refused, or whose quota
+is used up, is not called at all; what was asked of a token and answered is not asked again
 before its interval is over, and `fetch` waits for that for `--wait` seconds at most.
 """
 
@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Literal
 
 from wolkvox_async.adapters.state import Survey
-from wolkvox_async.model import Call, ErrorKind
+from wolkvox_async.engine.admission import GO, Go, Later, admission
+from wolkvox_async.model import Call, ErrorKind, Skipped
 from wolkvox_async.records import timestamp
-
-_MOMENT: Final = 0.001  # seconds: less than that is no time to wait for
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +45,13 @@ def _outlook(call: Call, known: Survey, since: dict[tuple[str, str], float], wai
         kind: Literal["quota", "held"] = "quota" if refusal.kind is ErrorKind.QUOTA else "held"
         return Outlook(call, now + timedelta(seconds=refusal.seconds), kind)
     asked = since.get((call.operation.token.id, call.question))
-    left = 0.0 if asked is None else call.interval - asked
-    if left <= _MOMENT:
-        return Outlook(call)
-    return Outlook(call, now + timedelta(seconds=left), "not_due" if left > wait else None)
+    match GO if asked is None else admission(call, asked, wait=wait, now=now):
+        case Go():
+            return Outlook(call)
+        case Later(seconds=seconds):
+            return Outlook(call, now + timedelta(seconds=seconds))
+        case Skipped(due=due):
+            return Outlook(call, due, "not_due")
 
 
 def in_words(found: Sequence[Outlook], *, wait: float) -> list[str]:
