@@ -169,7 +169,7 @@ class Crew:
 
     def _claim(self, group: TaskGroup, attempt: Attempt, now: float) -> Attempt | None:
         """Start the attempt if its token is to be had; return what follows when its call ends instead."""
-        match self._permits.claim(attempt.call.operation.token.id):
+        match self._permits.holder.claim(attempt.call.operation.token.id):
             case Granted():
                 self._start(group, _Start(attempt))
             case Unread():

@@ -13,7 +13,7 @@ from typing import Final
 
 from wolkvox_async.classify import error
 from wolkvox_async.model import Answer, AttemptOutcome, Breakdown, Call, Failed
-from wolkvox_async.ports import Claim, Clock, Refusal, State
+from wolkvox_async.ports import Clock, Refusal, State
 from wolkvox_async.scheduling.skipping import CLOSING
 
 from .admission import GO, Verdict, admission
@@ -64,10 +64,6 @@ class Permits:
         self._terms: Final = terms
         self.holder: Final = Holder(state)
         self._known: Final = Known(state) if terms.shared else None
-
-    def claim(self, token: str) -> Claim:
-        """Ask for the token, for one more reason; raises `StateError`."""
-        return self.holder.claim(token)
 
     async def look(self, token: str) -> None:
         """Read what others have done with the token; raises `StateError`."""
