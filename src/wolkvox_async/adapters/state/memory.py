@@ -63,8 +63,6 @@ class _Shared:
     tokens: dict[str, _Token] = field(default_factory=dict)
     runs: MemoryRuns = field(default_factory=MemoryRuns)
     names: NameIndex[str] = field(default_factory=NameIndex)
-    down: dict[str, float] = field(default_factory=dict)
-    short: dict[str, float] = field(default_factory=dict)
 
 
 class MemoryState:
@@ -271,10 +269,7 @@ class MemoryState:
     # --- the rest
 
     def note_servers(self, down: Mapping[str, float], short: Mapping[str, float]) -> None:
-        """Note which servers are down, and where retries are used up."""
-        now = self._clock.now()
-        self._shared.down = {server: now + seconds for server, seconds in down.items()}
-        self._shared.short = {server: now + seconds for server, seconds in short.items()}
+        """Do nothing: nobody can ask afterwards."""
 
     async def flush(self) -> None:
         """Do nothing: everybody knows everything at once."""
