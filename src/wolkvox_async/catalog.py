@@ -49,6 +49,11 @@ class Endpoint:
         return max(least, self.interval or 0.0) if least else 0.0
 
     @property
+    def monthly(self) -> bool:
+        """Whether it only knows the current month (DOC): what is not read before that turns is never read."""
+        return self.file == "billing" and self.dates is Dates.NEVER
+
+    @property
     def name(self) -> str:
         """The endpoint as people and records write it."""
         return self.api if self.file == "billing" else f"{self.file}/{self.api}"

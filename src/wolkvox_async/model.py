@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, NoReturn, TypeAlias
 from urllib.parse import urlencode
@@ -122,6 +122,50 @@ class Operation:
 Params: TypeAlias = tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One due time of what is watched; times in Unix milliseconds.
+
+    `place` is where it stands on its grid, and is not moved. In a `dropped` slot nothing is
+    asked: it follows a closing reading within one interval. `closed` is the turn of the
+    month whose closing slot was the last so far, this one included.
+    """
+
+    place: int
+    due: int
+    closing: bool = False
+    dropped: bool = False
+    closed: int | None = None
+
+    @property
+    def at(self) -> datetime:
+        """The due time (UTC)."""
+        return datetime.fromtimestamp(self.due / 1000, UTC)
+
+
+class GapReason(StrEnum):
+    """Why nothing was captured in a slot.
+
+    `overrun`: what is before it takes too long, be it the same call or another of its token;
+    `down`: its server; `held`, `quota`: the vendor refuses the token, or its quota is used up;
+    `busy`: another process has the token; `sink`: the output takes nothing; `suspended`: the
+    machine or the process stood still, or its clock was set forward; `stopped`: the program
+    did not run; `infeasible`: more is asked than may be in flight; `closing`: a closing
+    reading was taken less than an interval before.
+    """
+
+    OVERRUN = "overrun"
+    DOWN = "down"
+    HELD = "held"
+    QUOTA = "quota"
+    BUSY = "busy"
+    SINK = "sink"
+    SUSPENDED = "suspended"
+    STOPPED = "stopped"
+    INFEASIBLE = "infeasible"
+    CLOSING = "closing"
+
+
 # Of the values that every call has, those made by the million are not frozen: that would double what making
 # one costs. They are changed nowhere all the same.
 @dataclass(slots=True, unsafe_hash=True)
@@ -131,7 +175,7 @@ class Call:
     `api` is the endpoint as records write it (`interactions`, `information/token_info`);
     `query` is what goes into the address behind `?`, and `interval` the least time, in
     seconds, before the same is asked of the same token again; a call that is not `paced`
-    is made all the same.
+    is made all the same. While watching it is of a `slot`.
     """
 
     id: str
@@ -143,6 +187,7 @@ class Call:
     params: Params = ()
     interval: float = 300.0
     paced: bool = True
+    slot: Slot | None = None
 
     @property
     def question(self) -> str:

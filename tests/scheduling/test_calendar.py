@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wolkvox_async.scheduling.calendar import Grid, Slot, Timetable
+from wolkvox_async.model import Slot
+from wolkvox_async.scheduling.calendar import Grid, Timetable
 from wolkvox_async.windows import timezone
 
 MINUTE = 60_000

@@ -14,7 +14,7 @@ from typing import Any, Final, assert_never
 import structlog
 
 from wolkvox_async.model import Call, ErrorKind, Ok
-from wolkvox_async.ports import AttemptFailed, CallSettled, Event, Hook, TokenClosed
+from wolkvox_async.ports import AttemptFailed, CallSettled, Event, Hook, SlotMissed, TokenClosed
 
 LOGGER: Final = "wolkvox_async"
 
@@ -57,8 +57,20 @@ class LogHook:
                 self._say_once(event)
             case AttemptFailed():
                 self._log.debug(event.message, **_where(event.call), kind=event.kind.value, retry_in=event.retry_in)
+            case SlotMissed():
+                self._say_missed(event)
             case _ as never:
                 assert_never(never)
+
+    def _say_missed(self, event: SlotMissed) -> None:
+        if not event.slot.closing:
+            return
+        self._log.error(
+            "a closing reading was missed: what it would have said of the month can never be read again",
+            operation=event.operation.path,
+            api=event.api,
+            reason=event.reason.value,
+        )
 
     def _look_at_size(self, event: CallSettled) -> None:
         outcome = event.outcome

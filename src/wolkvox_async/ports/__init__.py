@@ -5,7 +5,7 @@ and an embedding service with its own. No type of any library crosses a port.
 """
 
 from .delivery import Place, Sink
-from .events import AttemptFailed, CallSettled, Event, Hook, TokenClosed
+from .events import AttemptFailed, CallSettled, Event, Hook, SlotMissed, TokenClosed
 from .state import (
     Adopter,
     Claim,
@@ -46,6 +46,7 @@ __all__ = [
     "Refusal",
     "RunOrder",
     "Sink",
+    "SlotMissed",
     "State",
     "Taken",
     "TokenClosed",

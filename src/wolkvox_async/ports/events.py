@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from wolkvox_async.model import Call, ErrorKind, Operation, Outcome
+from wolkvox_async.model import Call, ErrorKind, GapReason, Operation, Outcome, Slot
 
 
 # There is one for every call, so it is not frozen at run time, where that would double what making it costs.
@@ -39,7 +39,17 @@ class TokenClosed:
     seconds: float
 
 
-Event: TypeAlias = CallSettled | AttemptFailed | TokenClosed
+@dataclass(frozen=True, slots=True)
+class SlotMissed:
+    """While watching, nothing was captured in a slot, and why."""
+
+    operation: Operation
+    api: str
+    slot: Slot
+    reason: GapReason
+
+
+Event: TypeAlias = CallSettled | AttemptFailed | TokenClosed | SlotMissed
 
 
 class Hook(Protocol):

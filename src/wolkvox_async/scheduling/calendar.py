@@ -26,24 +26,10 @@ from datetime import UTC, datetime, tzinfo
 from hashlib import blake2b
 from typing import Final
 
+from wolkvox_async.model import Slot
 from wolkvox_async.windows import next_month_start
 
 _MILLISECONDS: Final = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """One due time. `place` is where it stands on the grid, and is not moved.
-
-    In a `dropped` slot nothing is asked: it follows a closing reading within one interval.
-    `closed` is the turn of the month whose closing slot was the last so far, this one included.
-    """
-
-    place: int
-    due: int
-    closing: bool = False
-    dropped: bool = False
-    closed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +69,10 @@ class Timetable:
         if slot.closing and place < slot.due + self.grid.interval:
             return Slot(place, place, dropped=True, closed=slot.closed)
         return self._at(place, slot.closed, lead)
+
+    def resumed(self, due: int, closed: int | None) -> Slot:
+        """Return the slot that was the last one known, from what is remembered of it; the grid may be another now."""
+        return Slot(self.grid.before(due + 1), due, closing=closed is not None and due < closed, closed=closed)
 
     def _at(self, place: int, closed: int | None, lead: int) -> Slot:
         turn = self.turn(place)

@@ -1,0 +1,124 @@
+"""What is watched: every endpoint of every operation, each on a timetable of its own. Pure.
+
+A subject's key names its operation and what it is asked, not the token: when a token is
+replaced, its slots stay where they are. Where two entries of a tenants file ask the same
+of one token, the first is the one that is watched: within one interval it may be asked once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Final
+
+from wolkvox_async.identity import CallIds, spelled
+from wolkvox_async.model import Call, Operation, Slot
+from wolkvox_async.planning import DateRange, MonthWord, Question, Subscription, Wanted, windows
+from wolkvox_async.windows import Window, timezone
+
+from .calendar import Grid, Timetable
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An endpoint of an operation, asked every `interval` seconds.
+
+    Dates that span calendar months make one subject for each: `part` is which.
+    """
+
+    key: str
+    operation: Operation
+    wanted: Wanted
+    part: int
+    interval: float
+    timetable: Timetable
+
+    @property
+    def api(self) -> str:
+        """The endpoint as records write it."""
+        return self.wanted.endpoint.name
+
+    @property
+    def monthly(self) -> bool:
+        """Whether what is not read before the month turns is never read."""
+        return self.timetable.zone is not None
+
+    def call(self, ids: CallIds, slot: Slot) -> Call:
+        """Build the call of a slot; its windows are those of the slot's time."""
+        question = Question.of(self.wanted.endpoint, self._window(slot), self.interval)
+        made = question.call(self.operation, ids.of(f"{self.key}{slot.due}"))
+        made.slot = slot
+        return made
+
+    def _window(self, slot: Slot) -> Window | None:
+        if self.wanted.dates is None:
+            return None
+        found = windows(self.wanted.dates, slot.at.astimezone(timezone(self.operation.timezone)))
+        return found[min(self.part, len(found) - 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Double:
+    """A subject that is not watched, because `first` asks the same of the same token."""
+
+    path: str
+    api: str
+    first: str
+
+
+class Subjects:
+    """Works out what is watched of operations; many have their list of endpoints in common.
+
+    `interval` is the least time in seconds between two calls that ask a token the same,
+    greater than 0; an endpoint may have a longer one.
+    """
+
+    def __init__(self, interval: float, *, dates: DateRange | None = None) -> None:
+        if interval <= 0:
+            raise ValueError("what is watched needs an interval above 0")
+        self._interval: Final = interval
+        self._dates: Final = dates
+        self._asked: Final[dict[tuple[str, str], str]] = {}  # by token and question: the operation that asks it
+        self.doubles: Final[list[Double]] = []
+
+    def of(self, subscriptions: Iterable[Subscription], now: datetime) -> Iterator[Subject]:
+        """Yield what is watched of them at `now` (aware); raises `ValueError` for dates that are wrong then."""
+        for subscription in subscriptions:
+            for wanted in subscription.wanted:
+                yield from self._of(subscription.operation, self._dated(wanted), now)
+
+    def _dated(self, wanted: Wanted) -> Wanted:
+        takes_dates = self._dates is not None and wanted.endpoint.dates != "never"
+        return Wanted(wanted.endpoint, self._dates) if takes_dates else wanted
+
+    def _of(self, operation: Operation, wanted: Wanted, now: datetime) -> Iterator[Subject]:
+        zone, interval = timezone(operation.timezone), wanted.endpoint.pause(self._interval)
+        for part in range(len(windows(wanted.dates, now.astimezone(zone)))):
+            asked = _asked(wanted, part)
+            first = self._asked.setdefault((operation.token.id, asked), operation.path)
+            if first != operation.path:
+                self.doubles.append(Double(operation.path, wanted.endpoint.name, first))
+                continue
+            key = spelled(operation.tenant) + spelled(operation.name) + asked
+            yield Subject(key, operation, wanted, part, interval, _timetable(key, wanted, interval, zone))
+
+
+def _asked(wanted: Wanted, part: int) -> str:
+    """Write what is asked, so that nothing else is written alike; it stays the same while dates go on."""
+    endpoint = wanted.endpoint
+    return (
+        spelled(endpoint.name) + "".join(spelled(f"{n}={v}") for n, v in endpoint.params) + _dates(wanted.dates, part)
+    )
+
+
+def _dates(dates: DateRange | MonthWord | None, part: int) -> str:
+    if dates is None:
+        return ""
+    said = dates if isinstance(dates, str) else f"{dates.start}..{dates.end or ''}"
+    return spelled(f"{said} {part}")
+
+
+def _timetable(key: str, wanted: Wanted, interval: float, zone: tzinfo) -> Timetable:
+    monthly = wanted.endpoint.monthly and wanted.dates is None
+    return Timetable(Grid.of(key, round(interval * 1000)), zone if monthly else None)
