@@ -52,7 +52,7 @@ def test_the_pins_do_not_say_where_packages_come_from(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "group", "extras"),
-    [(PINS, "dev", ("speed", "br")), (PEER_PINS, "peers", ("speed",))],
+    [(PINS, "dev", ("speed", "br", "metrics", "otel")), (PEER_PINS, "peers", ("speed",))],
     ids=["tools", "peers"],
 )
 def test_whatever_the_project_asks_for_is_pinned(text: str, group: str, extras: tuple[str, ...]) -> None:
