@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from .records import Record, Settlement, call_record, items_of, row_record, rows_of
+from .records import Gap, Item, Record, Settlement, call_record, gap_record, items_of, row_record, rows_of
 
 _WITH_MICROSECONDS: Final = len('"2026-11-21T21:43:47.120000Z"')
 _TO_MILLISECONDS: Final = len('"2026-11-21T21:43:47.120')
@@ -20,6 +20,11 @@ _TO_MILLISECONDS: Final = len('"2026-11-21T21:43:47.120')
 def line(record: Record) -> bytes:
     """Write one record as a line."""
     return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def item_lines(run: str, item: Item) -> bytes:
+    """Return the lines of an item: those of a settled call, or that of a gap."""
+    return line(gap_record(run, item)) if isinstance(item, Gap) else call_lines(run, item)
 
 
 def call_lines(run: str, settlement: Settlement) -> bytes:

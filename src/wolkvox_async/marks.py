@@ -14,11 +14,13 @@ from typing import Any, Final
 
 import orjson
 
-from .model import Failed, Ok, Outcome, Params, Skipped, question
-from .records import OutcomeName, Settlement, outcome_name
+from .model import Failed, Ok, Outcome, Params, Skipped, Slot, question
+from .records import Gap, Item, OutcomeName, Settlement, outcome_name
+from .windows import Window
 
 DONE: Final = frozenset({"ok", "empty"})  # what a run never repeats, and what arms the interval
 
+_MONTH: Final = 6  # characters of a date that name its month
 _TAIL: Final = 16  # characters of a call's id that tell it from the others of its run
 
 
@@ -26,7 +28,8 @@ _TAIL: Final = 16  # characters of a call's id that tell it from the others of i
 class Mark:
     """A call that ended `at` that time (Unix seconds, as all times here).
 
-    `sent` is when its last request had left, at the latest; `due` is when it may be made again.
+    `sent` is when its last request had left, at the latest; `due` is when it may be made again;
+    `watched` says that it was made for a slot.
     """
 
     run: str
@@ -44,11 +47,57 @@ class Mark:
     at: float
     sent: float
     due: float | None = None
+    watched: bool = False
+
+    @property
+    def remembered(self) -> bool:
+        """Whether its run remembers it, so as not to repeat it: a slot never comes again."""
+        return self.outcome in DONE and not self.watched
 
     @property
     def done(self) -> bool:
         """Whether the vendor answered, be it with nothing."""
         return self.outcome in DONE
+
+
+@dataclass(frozen=True, slots=True)
+class SlotMark:
+    """A slot that ended, due at Unix milliseconds; `month` (YYYYmm) where dates are asked for, else empty."""
+
+    tenant: str
+    operation: str
+    api: str
+    month: str
+    due: int
+    closing: bool = False
+
+
+def slot_mark(item: Item) -> SlotMark | None:
+    """Return the mark of a slot that ended, be it with a call or a gap; None outside of watching."""
+    if isinstance(item, Gap):
+        return _slot_mark(item.operation.tenant, item.operation.name, item.api, item.window, item.slot)
+    call = item.call
+    if call.slot is None:
+        return None
+    return _slot_mark(call.operation.tenant, call.operation.name, call.api, call.window, call.slot)
+
+
+def _slot_mark(tenant: str, operation: str, api: str, window: Window | None, slot: Slot) -> SlotMark:
+    month = "" if window is None else window.date_ini[:_MONTH]
+    return SlotMark(tenant, operation, api, month, slot.due, slot.closing)
+
+
+def read_slot_mark(line: bytes) -> SlotMark | None:
+    """Return the mark of the slot that a `call` or `gap` line ends; None for any other line."""
+    try:
+        record = orjson.loads(line)
+        if record["type"] not in ("call", "gap") or record["slot"] is None:
+            return None
+        window, due = record.get("window"), round(datetime.fromisoformat(record["slot"]).timestamp() * 1000)
+        month = "" if window is None else window["from"][:_MONTH]
+        return SlotMark(record["tenant"], record["operation"], record["api"], month, due, bool(record["closing"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def tail(call: str) -> str:
@@ -80,6 +129,7 @@ def mark_of(run: str, settlement: Settlement) -> Mark:
         at,
         sent,
         sent + call.interval if error is None else _comes_due(outcome),
+        call.slot is not None,
     )
 
 
@@ -116,6 +166,7 @@ def _of_record(record: Mapping[str, Any]) -> Mark:
         at=at,
         sent=at,  # the record does not say when the request left: not later than its answer
         due=None if record["next_at"] is None else datetime.fromisoformat(record["next_at"]).timestamp(),
+        watched=record.get("slot") is not None,
     )
 
 

@@ -14,7 +14,8 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, NotRequired, TypeAlias, TypedDict, assert_never
 
 from .envelopes import Code
-from .model import Call, CallError, Empty, Failed, Ok, Outcome, Skipped
+from .model import Call, CallError, Empty, Failed, GapReason, Ok, Operation, Outcome, Skipped, Slot
+from .windows import Window
 
 SCHEMA: Final = 1
 
@@ -57,6 +58,7 @@ class RunRecord(TypedDict):
     rows: NotRequired[int]
     attempts: NotRequired[int]
     seconds: NotRequired[float]
+    gaps: NotRequired[int]
 
 
 class RowRecord(TypedDict):
@@ -103,7 +105,22 @@ class CallRecord(TypedDict):
     next_at: str | None
 
 
-Record: TypeAlias = RunRecord | RowRecord | CallRecord
+class GapRecord(TypedDict):
+    """A slot in which nothing was captured; `window` only where dates are asked for."""
+
+    type: Literal["gap"]
+    run: str
+    tenant: str
+    operation: str
+    server: str
+    api: str
+    slot: str
+    reason: str
+    closing: bool
+    window: NotRequired[WindowField]
+
+
+Record: TypeAlias = RunRecord | RowRecord | CallRecord | GapRecord
 
 
 @dataclass(slots=True)
@@ -136,9 +153,27 @@ class Settlement:
         return self.at + timedelta(0, self.call.interval - self.ago)
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A slot in which nothing was captured; `window` is what would have been asked for."""
+
+    operation: Operation
+    api: str
+    slot: Slot
+    reason: GapReason
+    window: Window | None = None
+
+
+Item: TypeAlias = Settlement | Gap
+"""What a reader gets: how a call ended or, while watching, that there was none."""
+
+
 @dataclass(slots=True)
 class Counters:
-    """What a run has come to so far; `not_due` of the skipped come due until `due` (UTC)."""
+    """What a run has come to so far; `not_due` of the skipped come due until `due` (UTC).
+
+    `gaps` are counted while watching: slots in which nothing was captured.
+    """
 
     ok: int = 0
     empty: int = 0
@@ -149,6 +184,7 @@ class Counters:
     attempts: int = 0
     not_due: int = 0
     due: datetime | None = None
+    gaps: int = 0
 
     def count(self, settlement: Settlement) -> None:
         """Add one settled call."""
@@ -210,8 +246,8 @@ def run_started(run: str, at: datetime, *, version: str, calls: int, resumed: bo
 def run_ended(
     run: str, at: datetime, event: Literal["stopped", "finished"], counters: Counters, seconds: float
 ) -> RunRecord:
-    """Build the record that closes a run."""
-    return {
+    """Build the record that closes a run; gaps are told of where there were any."""
+    record: RunRecord = {
         "type": "run",
         "schema": SCHEMA,
         "run": run,
@@ -225,6 +261,17 @@ def run_ended(
         "attempts": counters.attempts,
         "seconds": round(seconds, 3),
     }
+    if counters.gaps:
+        record["gaps"] = counters.gaps
+    return record
+
+
+def item_records(run: str, item: Item) -> Iterator[RowRecord | CallRecord | GapRecord]:
+    """Yield the records of an item; the last one is what says that it is over."""
+    if isinstance(item, Gap):
+        yield gap_record(run, item)
+    else:
+        yield from call_records(run, item)
 
 
 def call_records(run: str, settlement: Settlement) -> Iterator[RowRecord | CallRecord]:
@@ -252,7 +299,7 @@ def row_record(run: str, settlement: Settlement, at: Any, n: int, row: Any) -> R
         "operation": call.operation.name,
         "server": call.operation.server,
         "api": call.api,
-        "slot": None,
+        "slot": None if call.slot is None else timestamp(call.slot.at),
         "at": at,
         "items": items_of(row),
         "row": row,
@@ -262,7 +309,7 @@ def row_record(run: str, settlement: Settlement, at: Any, n: int, row: Any) -> R
 def call_record(run: str, settlement: Settlement, at: Any, next_at: Any) -> CallRecord:
     """Build the commit mark, with its moments as they are to be written."""
     call, outcome = settlement.call, settlement.outcome
-    operation, window = call.operation, call.window
+    operation, window, slot = call.operation, call.window, call.slot
     rows, error, status, code, msg = 0, None, None, None, None
     if isinstance(outcome, Ok):
         rows, status, code, msg = len(outcome.rows), outcome.status, outcome.code, outcome.msg
@@ -280,10 +327,10 @@ def call_record(run: str, settlement: Settlement, at: Any, next_at: Any) -> Call
         "server": operation.server,
         "token": operation.token.id,
         "api": call.api,
-        "window": None if window is None else {"from": window.date_ini, "to": window.date_end},
+        "window": None if window is None else _window_field(window),
         "params": dict(call.params) or None,
-        "slot": None,
-        "closing": False,
+        "slot": None if slot is None else timestamp(slot.at),
+        "closing": slot is not None and slot.closing,
         "outcome": _NAMES[type(outcome)],
         "rows": rows,
         "attempts": settlement.attempts,
@@ -295,6 +342,29 @@ def call_record(run: str, settlement: Settlement, at: Any, next_at: Any) -> Call
         "error": error,
         "next_at": next_at,
     }
+
+
+def gap_record(run: str, gap: Gap) -> GapRecord:
+    """Build the record of a slot in which nothing was captured."""
+    operation = gap.operation
+    record: GapRecord = {
+        "type": "gap",
+        "run": run,
+        "tenant": operation.tenant,
+        "operation": operation.name,
+        "server": operation.server,
+        "api": gap.api,
+        "slot": timestamp(gap.slot.at),
+        "reason": gap.reason.value,
+        "closing": gap.slot.closing,
+    }
+    if gap.window is not None:
+        record["window"] = _window_field(gap.window)
+    return record
+
+
+def _window_field(window: Window) -> WindowField:
+    return {"from": window.date_ini, "to": window.date_end}
 
 
 def _error_field(error: CallError) -> ErrorField:

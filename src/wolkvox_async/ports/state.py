@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from wolkvox_async.errors import StateError
-from wolkvox_async.marks import Mark
+from wolkvox_async.marks import Mark, SlotMark
 from wolkvox_async.model import Call, ErrorKind
 from wolkvox_async.records import Counters
 
@@ -208,7 +208,31 @@ class Ledger(Protocol):
         ...
 
 
-class State(Leases, Knowledge, Ledger, Protocol):
+SlotKey: TypeAlias = tuple[str, str, str, str]
+"""Tenant, operation, endpoint and, where dates are asked for, the month (YYYYmm), else an empty text."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastSlot:
+    """The last slot that ended, by its due time (Unix milliseconds), and the last closing one, if there was any."""
+
+    due: int
+    closing: int | None
+
+
+class Diary(Protocol):
+    """Which slots have ended, of everything that is watched."""
+
+    async def last_slots(self) -> Mapping[SlotKey, LastSlot]:
+        """Return the last slot that ended, of everything that was ever watched."""
+        ...
+
+    def note_slots(self, marks: Sequence[SlotMark]) -> None:
+        """Note slots that ended, of each subject in their order."""
+        ...
+
+
+class State(Leases, Knowledge, Ledger, Diary, Protocol):
     """All of it, as one thing that is opened and closed."""
 
     def note_servers(self, down: Mapping[str, float], short: Mapping[str, float]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
-from wolkvox_async.model import ErrorKind
+from wolkvox_async.model import ErrorKind, GapReason
 from wolkvox_async.records import SCHEMA
 
 Schema: TypeAlias = dict[str, Any]
@@ -39,11 +39,12 @@ def records_schema() -> Schema:
             f"One line of the output, schema {SCHEMA}. Fields are only added within a schema number: "
             "ignore those that you do not know."
         ),
-        "oneOf": [{"$ref": f"#/$defs/{name}"} for name in ("run", "row", "call")],
+        "oneOf": [{"$ref": f"#/$defs/{name}"} for name in ("run", "row", "call", "gap")],
         "$defs": {
             "run": _object("A run began or ended.", _RUN, optional=_RUN_OPTIONAL),
             "row": _object("One row of an answer.", _ROW),
             "call": _object("A call ended; all its rows stand before it.", _CALL),
+            "gap": _object("A slot in which nothing was captured.", _GAP, optional=frozenset({"window"})),
             "error": _object("Why a call failed or was skipped.", _ERROR),
             "window": _object("A time range, in the vendor's notation and the operation's timezone.", _WINDOW),
         },
@@ -100,6 +101,7 @@ _RUN: Final[Mapping[str, Schema]] = {
     "rows": _count("Rows written."),
     "attempts": _count("HTTP requests made."),
     "seconds": _field("How long the run has taken.", "number", minimum=0),
+    "gaps": _count("Slots in which nothing was captured, while watching."),
 }
 _RUN_OPTIONAL: Final = frozenset(_RUN) - {"type", "schema", "run", "event", "at"}
 
@@ -141,6 +143,17 @@ _CALL: Final[Mapping[str, Schema]] = {
     "msg": {"description": "The vendor's message, as sent."},
     "error": _one_of("error"),
     "next_at": _moment("Not before then is the same call recommended again", (_TEXT, "null")),
+}
+
+_GAP: Final[Mapping[str, Schema]] = {
+    "type": {"const": "gap"},
+    "run": _RUN_ID,
+    **_WHOSE,
+    "api": _API,
+    "slot": _moment("The due time"),
+    "reason": _field("Why nothing was captured.", enum=[reason.value for reason in GapReason]),
+    "closing": _field("Whether this would have been the last reading of a month.", "boolean"),
+    "window": {"$ref": "#/$defs/window"},
 }
 
 _ERROR: Final[Mapping[str, Schema]] = {

@@ -21,10 +21,24 @@ from types import TracebackType
 from typing import Final, Self
 
 from wolkvox_async.errors import StateError, UsageError
-from wolkvox_async.marks import Mark
+from wolkvox_async.marks import Mark, SlotMark
 from wolkvox_async.model import Call
-from wolkvox_async.ports import Claim, Clock, Closed, Granted, OpenRun, Place, Refusal, RunOrder, Taken, Unread
+from wolkvox_async.ports import (
+    Claim,
+    Clock,
+    Closed,
+    Granted,
+    LastSlot,
+    OpenRun,
+    Place,
+    Refusal,
+    RunOrder,
+    SlotKey,
+    Taken,
+    Unread,
+)
 
+from .diary import note
 from .knowledge import HORIZON
 from .looking import is_sound
 from .memory_runs import MemoryRuns
@@ -63,6 +77,7 @@ class _Shared:
     tokens: dict[str, _Token] = field(default_factory=dict)
     runs: MemoryRuns = field(default_factory=MemoryRuns)
     names: NameIndex[str] = field(default_factory=NameIndex)
+    slots: dict[SlotKey, LastSlot] = field(default_factory=dict)
 
 
 class MemoryState:
@@ -245,6 +260,17 @@ class MemoryState:
         """Let go of the run."""
         self._check()
         self._shared.runs.close(run, complete=complete)
+
+    # --- slots
+
+    async def last_slots(self) -> Mapping[SlotKey, LastSlot]:
+        """Return the last slots that ended, of everything that was ever watched."""
+        self._check()
+        return self._shared.slots
+
+    def note_slots(self, marks: Sequence[SlotMark]) -> None:
+        """Note slots that ended."""
+        note(self._shared.slots, marks)
 
     # --- outputs
 

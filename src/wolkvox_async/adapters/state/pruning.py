@@ -13,6 +13,7 @@ import sqlite3
 from typing import Final
 
 from . import schema
+from .diary import erase_slots
 
 UNNAMED_DAYS: Final = 40
 DAYS: Final = 400
@@ -33,5 +34,6 @@ def prune(db: sqlite3.Connection, now: float) -> None:
         db.execute("DELETE FROM settled WHERE run NOT IN (SELECT number FROM runs)")
         db.execute("DELETE FROM calls WHERE at < ?", (today - DAYS * _DAY,))
         db.execute("DELETE FROM calls WHERE at < ? AND outcome IS NULL", (today - UNNAMED_DAYS * _DAY,))
+        erase_slots(db, today - DAYS * _DAY)
         db.execute("DELETE FROM outputs WHERE touched < ?", (today - DAYS * _DAY,))
         schema.write_meta(db, pruned=today)

@@ -117,7 +117,7 @@ class Settled:
     def count(self, marks: Iterable[Mark], sign: int = 1) -> Tally:
         """Settle `marks`, or (`sign` -1) take them back; returns what that changes."""
         change = self.add if sign > 0 else self.remove
-        return tally([mark for mark in marks if not mark.done or change(tail(mark.call))], sign)
+        return tally([mark for mark in marks if not mark.remembered or change(tail(mark.call))], sign)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def tally(marks: Iterable[Mark], sign: int = 1) -> Tally:
     sums, tails = Counters(), []
     for mark in marks:
         count(sums, mark, sign)
-        if mark.done:
+        if mark.remembered:
             tails.append(tail(mark.call))
     return Tally(sums, "".join(tails))
 

@@ -16,6 +16,8 @@ from typing import Any, Final
 
 from wolkvox_async.errors import StateError
 
+from .diary import SLOTS
+
 VERSION: Final = 1
 
 _APPLICATION: Final = 0x776F6C6B  # "wolk"
@@ -58,7 +60,7 @@ _NAMES: Final = """CREATE TABLE names (
 _SHORT: Final = """CREATE TABLE short (
     server TEXT PRIMARY KEY, end_boot INTEGER, end_elapsed REAL, end_wall REAL) WITHOUT ROWID"""
 
-_LATER: Final[Mapping[str, str]] = MappingProxyType({"names": _NAMES, "short": _SHORT})
+_LATER: Final[Mapping[str, str]] = MappingProxyType({"names": _NAMES, "short": _SHORT, "slots": SLOTS})
 
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})

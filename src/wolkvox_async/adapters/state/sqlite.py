@@ -21,11 +21,12 @@ from types import TracebackType
 from typing import Final, Literal, Self, TypeAlias
 
 from wolkvox_async.errors import StateError, UsageError
-from wolkvox_async.marks import Mark
+from wolkvox_async.marks import Mark, SlotMark
 from wolkvox_async.model import Call
-from wolkvox_async.ports import Claim, OpenRun, Place, Refusal, RunOrder
+from wolkvox_async.ports import Claim, LastSlot, OpenRun, Place, Refusal, RunOrder, SlotKey
 
 from .clocks import Clocks, Moment, machine_clocks
+from .diary import read_slots, write_slots
 from .expected import Expected
 from .keeper import Keeper
 from .knowledge import Memory
@@ -275,6 +276,16 @@ class SqliteState:
         await self._keeper.ask(lambda db: self._runs.close(db, run, complete=complete))
         if number is not None:
             self._runs.let_go([number])
+
+    # --- slots
+
+    async def last_slots(self) -> Mapping[SlotKey, LastSlot]:
+        """Return the last slots that ended, of everything that was ever watched; raises `StateError`."""
+        return await self._keeper.ask(read_slots)
+
+    def note_slots(self, marks: Sequence[SlotMark]) -> None:
+        """Note slots that ended."""
+        self._keeper.write(Noted(lambda db: write_slots(db, marks)))
 
     # --- outputs
 

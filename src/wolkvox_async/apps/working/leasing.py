@@ -29,4 +29,6 @@ class OwnTokens:
         self.is_anothers: Final = state.is_anothers
         self.name: Final = state.name
         self.note_servers: Final = state.note_servers
+        self.last_slots: Final = state.last_slots
+        self.note_slots: Final = state.note_slots
         self._state: Final = state
