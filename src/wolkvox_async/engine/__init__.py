@@ -3,5 +3,6 @@
 from .engine import Engine, EngineParts, RunName
 from .passes import Records, Summary
 from .result import CallResult
+from .watching import Watch
 
-__all__ = ["CallResult", "Engine", "EngineParts", "Records", "RunName", "Summary"]
+__all__ = ["CallResult", "Engine", "EngineParts", "Records", "RunName", "Summary", "Watch"]

@@ -1,4 +1,4 @@
-"""Settled calls that the reader of a pass has not taken yet, and who waits for him.
+"""Settled calls, and gaps, that the reader of a pass has not taken yet, and who waits for him.
 
 A reader who is a little behind is waited for: connections stay open meanwhile. One who
 stands still is not: after a second whoever waits is told so, and those who come later
@@ -11,35 +11,38 @@ import asyncio
 from typing import Final
 
 from wolkvox_async.ports import Alarm, Clock
-from wolkvox_async.records import Settlement
+from wolkvox_async.records import Item
 
 STANDSTILL: Final = 1.0  # seconds for which a reader who is behind is waited for
 
 
 class Backlog:
-    """Settlements in the order in which they came."""
+    """Items in the order in which they came."""
 
-    __slots__ = ("_alarm", "_clock", "_settlements", "_stands_still", "_units", "_waiting")
+    __slots__ = ("_alarm", "_clock", "_items", "_stands_still", "_units", "_waiting")
 
     def __init__(self, clock: Clock) -> None:
         self._clock: Final = clock
-        self._settlements: list[Settlement] = []
+        self._items: list[Item] = []
         self._units = 0
         self._waiting: list[asyncio.Future[bool]] = []
         self._stands_still = False  # the reader, for a while now
         self._alarm: Alarm | None = None
 
     def __bool__(self) -> bool:
-        return bool(self._settlements)
+        return bool(self._items)
 
-    def add(self, settlement: Settlement, units: int) -> None:
-        """Take in a settled call that takes up `units` of room until it is delivered."""
-        self._settlements.append(settlement)
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def add(self, item: Item, units: int) -> None:
+        """Take in what takes up `units` of room until it is delivered."""
+        self._items.append(item)
         self._units += units
 
-    def take(self) -> tuple[list[Settlement], int]:
+    def take(self) -> tuple[list[Item], int]:
         """Remove and return everything, and the room that it takes up."""
-        taken, self._settlements = self._settlements, []
+        taken, self._items = self._items, []
         units, self._units = self._units, 0
         self._stands_still = False
         if self._alarm is not None:
@@ -51,11 +54,11 @@ class Backlog:
 
     def taken(self) -> asyncio.Future[bool]:
         """Return what is done when the reader has taken what there is, or others found that he stands still."""
-        return self._wait() if self._settlements else _done(True)
+        return self._wait() if self._items else _done(True)
 
     def caught_up(self) -> asyncio.Future[bool]:
         """Return what is done when the reader has taken what there is (True), or stands still (False)."""
-        if not self._settlements or self._stands_still:
+        if not self._items or self._stands_still:
             return _done(not self._stands_still)
         if self._alarm is None:
             self._alarm = self._clock.alarm(self._clock.now() + STANDSTILL, self._stand_still)

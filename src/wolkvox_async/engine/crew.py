@@ -244,7 +244,7 @@ class Crew:
     def _admitted(self, attempt: Attempt | None) -> Attempt | None:
         """Return the next attempt of the turn that may be made now; calls that may not be made end on the way."""
         while attempt is not None:
-            if (refusal := self._permits.refusal(attempt.call.operation.token.id)) is not None:
+            if (refusal := self._permits.refusal(attempt.call)) is not None:
                 attempt = self._refused(attempt, *refusal)
                 continue
             verdict, now = self._permits.verdict(attempt.call), self._parts.clock.now()

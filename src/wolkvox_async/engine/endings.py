@@ -144,9 +144,11 @@ class Endings:
     # --- the end ----------------------------------------------------------------------------
 
     def _settle(self, lane: Lane, settlement: Settlement, units: int) -> None:
-        self._parts.hook.observe(
-            CallSettled(settlement.call, settlement.outcome, settlement.attempts, settlement.seconds)
-        )
+        # Of a slot whose call was never sent its watch tells.
+        if settlement.attempts or settlement.call.slot is None:
+            self._parts.hook.observe(
+                CallSettled(settlement.call, settlement.outcome, settlement.attempts, settlement.seconds)
+            )
         if self._refused:
             self._refused.pop(settlement.call.id, None)
         if units > 1:

@@ -26,31 +26,38 @@ from typing import Final, Self
 from wolkvox_async.catalog import Catalog
 from wolkvox_async.errors import StateError, UsageError
 from wolkvox_async.identity import ulid
-from wolkvox_async.marks import Mark, mark_of
-from wolkvox_async.model import Call, Operation, Skipped
+from wolkvox_async.marks import Mark, SlotMark, mark_of
+from wolkvox_async.model import Call, GapReason, Operation, Skipped
 from wolkvox_async.planning import RECOMMENDED_INTERVAL, DateRange, MonthWord, Subscription
 from wolkvox_async.ports import OpenRun, RunOrder, TokenSource
 from wolkvox_async.records import Settlement
 from wolkvox_async.scheduling.decisions import Ended, Limits, Snapshot
+from wolkvox_async.scheduling.leads import LeadTerms
 from wolkvox_async.scheduling.queues import Budget, Lane
 from wolkvox_async.scheduling.scheduler import Scheduler
 from wolkvox_async.scheduling.skipping import STOPPING
+from wolkvox_async.scheduling.subjects import Subject
 
 from .admission import Later
 from .crew import Crew, CrewParts
 from .deliveries import Deliveries
 from .endings import EndingParts, Endings
-from .feeding import Appetite
+from .feeding import Appetite, Feed
 from .lifetime import outlast
 from .passes import PassParts, Records
 from .permits import Permits
 from .result import CallResult
 from .roster import Roster
+from .timekeeping import Timekeeper
+from .watching import Watch, WatchParts
 
 
 @dataclass(frozen=True, slots=True)
 class EngineParts:
-    """What an engine is made of; `interval` in seconds, `tenants` says where its operations come from."""
+    """What an engine is made of; `interval` and `timeout` of attempts in seconds.
+
+    `tenants` says where its operations come from.
+    """
 
     crew: CrewParts
     tokens: TokenSource
@@ -60,6 +67,7 @@ class EngineParts:
     version: str
     interval: float = RECOMMENDED_INTERVAL
     tenants: str = ""
+    timeout: float = 65.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +169,54 @@ class Engine:
             self._check_open()
             return self._roster.counts(chosen, now=opened.at, dates=dates)
 
-        def plan(opened: OpenRun) -> Iterator[Call]:
-            return self._roster.plan(chosen, run=opened.id, now=opened.at, dates=dates)
+        def supply(opened: OpenRun, records: Records) -> Feed:
+            calls = self._roster.plan(chosen, run=opened.id, now=opened.at, dates=dates)
+            return Feed(calls, opened.settled, records)
 
         order = RunOrder(self._new_id(), self._clock.utc(), named.name, named.resume, self._parts.tenants, named.output)
         lane = Lane(Budget(2 * self._parts.limits.max_in_flight))
-        return Records(PassParts(order, lane, self._clock, self._parts.version, counts, plan), self)
+        return Records(PassParts(order, lane, self._clock, self._parts.version, counts, supply), self)
+
+    def watch(
+        self,
+        *,
+        apis: Sequence[str] | None = None,
+        only: Sequence[str] | None = None,
+        dates: DateRange | None = None,
+        only_changes: bool = False,
+        output: str = "",
+    ) -> Watch:
+        """Return a watch over the operations, to be used as a block like a pass: it goes on until it is left.
+
+        Every endpoint of every operation has its slots, one in each interval; each ends with a
+        `call` record or a `gap`. With `only_changes` rows come when they differ from the reading
+        before. `output` tells outputs apart. Otherwise as `fetch`; entering raises
+        `SelectionError` when the interval is 0.
+        """
+        self._check_open()
+        chosen = self._roster.choose(only or (), apis or (), dates)
+
+        def subjects(subscriptions: Iterable[Subscription] | None) -> Sequence[Subject]:
+            self._check_open()
+            if subscriptions is None:
+                return self._roster.subjects(chosen, now=self._clock.utc(), dates=dates)
+            roster = self._roster.over(subscriptions)
+            found = roster.subjects(roster.choose(only or (), apis or (), dates), now=self._clock.utc(), dates=dates)
+            self._roster.replace(subscriptions)
+            return found
+
+        tenants = f"watch {self._parts.tenants}"  # no pass takes it up again
+        order = RunOrder(self._new_id(), self._clock.utc(), None, resume=False, tenants=tenants, output=output)
+        lane = Lane(Budget(2 * self._parts.limits.max_in_flight), holds=False)
+        parts = PassParts(order, lane, self._clock, self._parts.version, lambda _: iter(()), _supply)
+        crew = self._parts.crew
+        leads = LeadTerms(
+            self._parts.timeout, crew.server_limit, self._parts.limits.per_server, self._parts.limits.max_in_flight
+        )
+        watch = WatchParts(
+            crew.scheduler, crew.state, crew.hook, leads, subjects, self._roster.current, only_changes=only_changes
+        )
+        return Watch(parts, self, watch)
 
     async def call(self, operation: str, api: str, *, dates: DateRange | MonthWord | None = None) -> CallResult:
         """Make one call in its token's turn and return how it ended; safe from any number of tasks.
@@ -231,11 +281,11 @@ class Engine:
 
     async def look(self, calls: Collection[Call]) -> None:
         """Have the state read what is known of the calls' tokens, and mind what it says of them."""
-        tokens = dict.fromkeys(call.operation.token for call in self._roster.all_current(calls))
+        tokens = {call.operation.token: call for call in self._roster.all_current(calls)}
         await self._state.look([token.id for token in tokens if not self._scheduler.knows(token)])
         now = self._clock.now()
-        for token in tokens:
-            if (refused := self._permits.refusal(token.id)) is not None:
+        for token, call in tokens.items():
+            if (refused := self._permits.refusal(call)) is not None:
                 failure, until = refused
                 self._endings.unsent(self._scheduler.close(token, failure, now=now, until=until))
 
@@ -274,6 +324,29 @@ class Engine:
     def undelivered(self, records: Records, marks: Sequence[Mark]) -> None:
         """Take back that calls were delivered."""
         self._deliveries.undelivered(records.run, marks)
+
+    def ended(self, marks: Sequence[SlotMark]) -> None:
+        """Note slots whose end was delivered."""
+        if marks:
+            self._state.note_slots(marks)
+
+    def give_up(self, records: Records, call: Call) -> GapReason | None:
+        """Take back a call of a slot that is over; return what it waited for if it was never sent."""
+        now = self._clock.now()
+        for wanted in {
+            call.operation.token: call,
+            (current := self._roster.current(call)).operation.token: current,
+        }.values():
+            match self._scheduler.give_up(wanted, records.lane, now=now):
+                case Ended() as ended:
+                    self._endings.unsent((ended,))
+                    return None
+                case GapReason() as reason:
+                    self._endings.forget(call, records.lane)
+                    return reason
+                case None:
+                    pass
+        return None
 
     def end(self, records: Records) -> None:
         """Forget what a pass has not called yet; its calls in flight are finished."""
@@ -332,3 +405,7 @@ class Engine:
     def _new_id(self) -> str:
         chance = self._parts.crew.chance
         return ulid(int(self._clock.utc().timestamp() * 1000), int(chance() * 2**40) << 40 | int(chance() * 2**40))
+
+
+def _supply(opened: OpenRun, watch: Watch) -> Timekeeper:
+    return watch.supply(opened)

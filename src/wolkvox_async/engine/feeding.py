@@ -82,6 +82,13 @@ class Feed:
         self.spared = 0  # calls that the run has settled before
         self.is_over = False
 
+    async def begin(self) -> None:
+        """Queue the first portion, and go on in the background."""
+        await self.feed()
+        await asyncio.sleep(0)  # what was started just now is under way, whatever the reader does first
+        if not self.is_over:
+            self._task = asyncio.create_task(self._rest(), name="wolkvox_async feed")
+
     async def feed(self) -> None:
         """Queue the next portion."""
         portion = list(islice(self._calls, PORTION))
@@ -93,11 +100,6 @@ class Feed:
             await self._eater.queue(wanted)
         if self.is_over:
             self._eater.fed()
-
-    def go_on(self) -> None:
-        """Queue the rest, in the background."""
-        if not self.is_over:
-            self._task = asyncio.create_task(self._rest(), name="wolkvox_async feed")
 
     async def _rest(self) -> None:
         try:

@@ -20,18 +20,27 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Final, Literal, Protocol, Self
+from typing import Any, ClassVar, Final, Literal, Protocol, Self
 
 from wolkvox_async.errors import OutputClosedError, UsageError
 from wolkvox_async.lines import line
-from wolkvox_async.marks import Mark, mark_of
-from wolkvox_async.model import Call, Skipped
+from wolkvox_async.marks import Mark, SlotMark, mark_of, slot_mark
+from wolkvox_async.model import Call, GapReason, Skipped
 from wolkvox_async.ports import Clock, OpenRun, RunOrder, Sink
-from wolkvox_async.records import Counters, Record, RunRecord, Settlement, call_records, run_ended, run_started
+from wolkvox_async.records import (
+    Counters,
+    Gap,
+    Item,
+    Record,
+    RunRecord,
+    Settlement,
+    item_records,
+    run_ended,
+    run_started,
+)
 from wolkvox_async.scheduling.queues import Lane
 
 from .backlog import Backlog
-from .feeding import Feed
 from .reading import Reading, pieces
 
 UNIT: Final = 65_536  # bytes of answer that take up one more unit of a lane's room
@@ -67,6 +76,12 @@ class Yard(Protocol):
     def delivered(self, records: Records, marks: Sequence[Mark], position: int | None) -> None:
         """Settle calls that were delivered; the output ends at `position` behind them."""
 
+    def ended(self, marks: Sequence[SlotMark]) -> None:
+        """Note slots whose end was delivered."""
+
+    def give_up(self, records: Records, call: Call) -> GapReason | None:
+        """Take back a call of a slot; return what it waited for if it was never sent."""
+
     def undelivered(self, records: Records, marks: Sequence[Mark]) -> None:
         """Take back that calls were delivered."""
 
@@ -77,16 +92,41 @@ class Yard(Protocol):
         """Let go of the pass's run."""
 
 
+class Supply(Protocol):
+    """Where the calls of a pass come from."""
+
+    @property
+    def begun(self) -> int:
+        """How many calls were queued."""
+
+    @property
+    def spared(self) -> int:
+        """How many calls the run has settled before."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there will be no more."""
+
+    async def begin(self) -> None:
+        """Queue the first calls, and go on in the background."""
+
+    def stop(self) -> None:
+        """Queue nothing more: the pass was left."""
+
+    async def ended(self) -> None:
+        """Return when nothing goes on in the background any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class PassParts:
-    """What a pass is made of; `counts` (of calls, by operation) and `plan` are called when it is entered."""
+    """What a pass is made of; `counts` (of calls, by operation) and `supply` are called when it is entered."""
 
     order: RunOrder
     lane: Lane
     clock: Clock
     version: str
     counts: Callable[[OpenRun], Iterator[int]]
-    plan: Callable[[OpenRun], Iterator[Call]]
+    supply: Callable[[OpenRun, Any], Supply]  # of the run, to the pass
 
 
 class Records:
@@ -96,6 +136,8 @@ class Records:
     or by `write_to`. Leaving the block early forgets what was not called yet.
     """
 
+    watches: ClassVar = False  # for ever, on a timetable
+
     def __init__(self, parts: PassParts, yard: Yard) -> None:
         self.lane: Final = parts.lane
         self.counters = Counters()  # of the whole run
@@ -104,13 +146,13 @@ class Records:
         self._parts: Final = parts
         self._yard: Final = yard
         self._total = 0  # calls of the whole run
-        self._feed: Feed | None = None
+        self._feed: Supply | None = None
         self._settled = 0
         self.backlog: Final = Backlog(parts.clock)
         self._held = 0  # of room that the reader's batch takes up
-        self._handed: Sequence[Settlement] = ()  # to the reader, who has not asked for more yet
+        self._handed: Sequence[Item] = ()  # to the reader, who has not asked for more yet
         self._position: int | None = None
-        self._in_the_pipe: Final[deque[tuple[float, Sequence[Mark]]]] = deque()
+        self._in_the_pipe: Final[deque[tuple[float, Sequence[Mark], Sequence[SlotMark]]]] = deque()
         self._reader: asyncio.Future[None] | None = None
         self._entered = self._left = self._is_read = False
         self._broken: Exception | None = None
@@ -134,6 +176,7 @@ class Records:
     ) -> None:
         if error is None:
             self._acknowledge()
+        self._arrived()
         self._leave()
         if self._feed is not None:
             await self._feed.ended()
@@ -159,10 +202,8 @@ class Records:
             if number % _COUNTED_AT_ONCE == 0:
                 await asyncio.sleep(0)
         self._started_at = self._parts.clock.now()
-        self._feed = Feed(self._parts.plan(opened), opened.settled, self)
-        await self._feed.feed()
-        await asyncio.sleep(0)  # what was started just now is under way, whatever the reader does first
-        self._feed.go_on()
+        self._feed = self._parts.supply(opened, self)
+        await self._feed.begin()
 
     def _leave(self) -> None:
         self._left = True
@@ -250,7 +291,7 @@ class Records:
         utc, version = self._parts.clock.utc(), self._parts.version
         return run_started(self.run, utc, version=version, calls=self._total, resumed=resumed)
 
-    async def next_batch(self) -> list[Settlement] | None:
+    async def next_batch(self) -> list[Item] | None:
         """Wait for settled calls; the room that the last batch took up is given back."""
         held, self._held = self._held, 0
         self._yard.room(self.lane, held)
@@ -303,17 +344,17 @@ class Records:
         undone = self.counters.failed + self.counters.skipped
         return self.finished and not (undone or self.backlog or self._handed or self.stopped)
 
-    def _as_records(self, batch: list[Settlement]) -> Iterator[Record]:
-        for settlement in batch:
-            for record in call_records(self.run, settlement):
-                if record["type"] == "call":
-                    self._handed = (settlement,)
+    def _as_records(self, batch: list[Item]) -> Iterator[Record]:
+        for item in batch:
+            for record in item_records(self.run, item):
+                if record["type"] != "row":
+                    self._handed = (item,)
                 yield record
             self._acknowledge()
 
-    def _as_lines(self, batch: list[Settlement]) -> Iterator[bytes]:
-        for lines, settlements in pieces(self.run, batch):
-            self._handed = settlements
+    def _as_lines(self, batch: list[Item]) -> Iterator[bytes]:
+        for lines, items in pieces(self.run, batch):
+            self._handed = items
             yield lines
             self._acknowledge()
 
@@ -322,21 +363,33 @@ class Records:
         if not self._handed:
             return
         # Of a call that was skipped nothing is remembered; there may be very many of them.
+        made = [item for item in self._handed if not isinstance(item, Gap) and not isinstance(item.outcome, Skipped)]
         run = self.run
-        marks = [mark_of(run, made) for made in self._handed if not isinstance(made.outcome, Skipped)]
+        marks = [mark_of(run, one) for one in made]
+        slots = [mark for item in self._handed if (mark := slot_mark(item)) is not None] if self.watches else []
         self._handed = ()
-        if not marks:
-            return
-        self._yard.delivered(self, marks, self._position)
+        if marks:
+            self._yard.delivered(self, marks, self._position)
         if self._position is None:
-            self._remember(marks)
+            self._remember(marks, slots)
+        elif slots:
+            self._yard.ended(slots)
 
-    def _remember(self, marks: Sequence[Mark]) -> None:
-        now = self._parts.clock.now()
-        self._in_the_pipe.append((now, marks))
-        while self._in_the_pipe[0][0] < now - _IN_THE_PIPE:
-            self._in_the_pipe.popleft()
+    def _remember(self, marks: Sequence[Mark], slots: Sequence[SlotMark]) -> None:
+        now, pipe = self._parts.clock.now(), self._in_the_pipe
+        if marks or slots:
+            pipe.append((now, marks, slots))
+        while pipe and pipe[0][0] < now - _IN_THE_PIPE:
+            self._yard.ended(pipe.popleft()[2])
 
     def _take_back(self) -> None:
         since = self._parts.clock.now() - _IN_THE_PIPE
-        self._yard.undelivered(self, [mark for at, marks in self._in_the_pipe if at >= since for mark in marks])
+        lost = [marks for at, marks, _ in self._in_the_pipe if at >= since]
+        self._in_the_pipe.clear()
+        self._yard.undelivered(self, [mark for marks in lost for mark in marks])
+
+    def _arrived(self) -> None:
+        """Take what was written to a pipe as read: its reader is there to the end."""
+        for _, _, slots in self._in_the_pipe:
+            self._yard.ended(slots)
+        self._in_the_pipe.clear()

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from wolkvox_async.classify import error
-from wolkvox_async.model import Answer, AttemptOutcome, Breakdown, Call, Failed
+from wolkvox_async.model import Answer, AttemptOutcome, Breakdown, Call, ErrorKind, Failed
 from wolkvox_async.ports import Clock, Refusal, State
+from wolkvox_async.scheduling.rounds import GRACE
 from wolkvox_async.scheduling.skipping import CLOSING
 
 from .admission import GO, Verdict, admission
@@ -36,6 +38,12 @@ class Terms:
     token_gap: float = 0.0
     wait: float = 10.0
     shared: bool = False
+
+    def wait_for(self, call: Call) -> float:
+        """Return how long `call` waits until it is due: in a slot a moment only, and a closing reading in any case."""
+        if call.slot is None:
+            return self.wait
+        return inf if call.slot.closing else call.interval * GRACE
 
 
 @dataclass(slots=True)
@@ -69,10 +77,14 @@ class Permits:
         """Read what others have done with the token; raises `StateError`."""
         await self._state.look((token,))
 
-    def refusal(self, token: str) -> tuple[Failed, float] | None:
-        """Return how the vendor refused the token, and until when (monotonic seconds) that counts."""
-        refusal = self._state.refusal(token)
-        if refusal is None:
+    def refusal(self, call: Call) -> tuple[Failed, float] | None:
+        """Return how the vendor refused the token of `call`, and until when (monotonic seconds) that counts.
+
+        That its quota is used up keeps nobody from a closing reading.
+        """
+        refusal = self._state.refusal(call.operation.token.id)
+        is_closing = call.slot is not None and call.slot.closing
+        if refusal is None or (is_closing and refusal.kind is ErrorKind.QUOTA):
             return None
         return Failed(error(refusal.kind, refusal.message)), self._clock.now() + refusal.seconds
 
@@ -81,7 +93,9 @@ class Permits:
         if not (call.paced and call.interval):
             return GO
         since = self._state.since(call.operation.token.id, call.question)
-        return GO if since is None else admission(call, since, wait=self._terms.wait, now=self._clock.utc())
+        if since is None:
+            return GO
+        return admission(call, since, wait=self._terms.wait_for(call), now=self._clock.utc())
 
     def doubts(self, call: Call, names: Collection[str], *, kept: bool) -> bool:
         """Tell whether an answer that calls its operation `names`, on a `kept` connection, is another token's."""

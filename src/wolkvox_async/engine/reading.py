@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import Final, Generic, Protocol, TypeVar
 
-from wolkvox_async.lines import call_lines
-from wolkvox_async.records import RunRecord, Settlement
+from wolkvox_async.lines import item_lines
+from wolkvox_async.records import Item, RunRecord
 
 T = TypeVar("T")
 
@@ -18,13 +18,13 @@ _PIECE: Final = 262_144  # bytes from which on lines are handed out, whatever el
 
 
 class Source(Protocol):
-    """What is read: an opening record, batches of settled calls, an ending record."""
+    """What is read: an opening record, batches of items, an ending record."""
 
     def opening(self) -> RunRecord:
         """Return the record that opens the run."""
         ...
 
-    async def next_batch(self) -> list[Settlement] | None:
+    async def next_batch(self) -> list[Item] | None:
         """Wait for settled calls; None when all have been given out."""
         ...
 
@@ -37,7 +37,7 @@ class Reading(AsyncIterator[T], Generic[T]):
     """Iterates over a source; `render` makes items of a batch, `frame` of a run record."""
 
     def __init__(
-        self, source: Source, render: Callable[[list[Settlement]], Iterable[T]], frame: Callable[[RunRecord], T]
+        self, source: Source, render: Callable[[list[Item]], Iterable[T]], frame: Callable[[RunRecord], T]
     ) -> None:
         self._source: Final = source
         self._render: Final = render
@@ -64,12 +64,12 @@ class Reading(AsyncIterator[T], Generic[T]):
         return [self._frame(self._source.ending())]
 
 
-def pieces(run: str, batch: list[Settlement]) -> Iterator[tuple[bytes, Sequence[Settlement]]]:
-    """Yield a batch's lines, with the calls that they are of, so that a big batch does not stand in memory twice."""
+def pieces(run: str, batch: list[Item]) -> Iterator[tuple[bytes, Sequence[Item]]]:
+    """Yield a batch's lines, with the items that they are of, so that a big batch does not stand in memory twice."""
     lines: list[bytes] = []
     size = start = 0
-    for end, settlement in enumerate(batch, 1):
-        text = call_lines(run, settlement)
+    for end, item in enumerate(batch, 1):
+        text = item_lines(run, item)
         lines.append(text)
         size += len(text)
         if size >= _PIECE:

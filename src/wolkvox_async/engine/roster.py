@@ -11,6 +11,7 @@ from wolkvox_async.catalog import Catalog, Dates
 from wolkvox_async.errors import SelectionError, UsageError
 from wolkvox_async.model import Call, Operation
 from wolkvox_async.planning import DateRange, MonthWord, Subscription, Wanted, call, counts, plan, windows
+from wolkvox_async.scheduling.subjects import Subject, Subjects
 from wolkvox_async.selection import restrict, select, subscribed
 from wolkvox_async.windows import timezone
 
@@ -66,6 +67,26 @@ class Roster:
     def plan(self, chosen: Choice, *, run: str, now: datetime, dates: DateRange | None) -> Iterator[Call]:
         """Yield the calls of a pass; raises `SelectionError` for dates that are wrong at `now` (aware)."""
         return _selected(plan(chosen, run=run, now=now, dates=dates, interval=self._interval))
+
+    def over(self, subscriptions: Iterable[Subscription]) -> Roster:
+        """Return a roster of other operations, with the same endpoints."""
+        return Roster(subscriptions, self._catalog, self._interval)
+
+    def subjects(self, chosen: Choice, *, now: datetime, dates: DateRange | None) -> Sequence[Subject]:
+        """Return what is watched of a choice; raises `SelectionError` as `plan` does, and for an interval of 0."""
+        if self._interval <= 0:
+            raise SelectionError("what is watched is asked again and again: it needs an interval above 0 (--interval)")
+        return list(_selected(Subjects(self._interval, dates=dates).of(chosen, now)))
+
+    def replace(self, subscriptions: Iterable[Subscription]) -> None:
+        """Have these be the operations from now on, with the tokens that they have."""
+        before = {path: subscription.operation for path, subscription in self._by_path.items()}
+        self._by_path.clear()
+        for subscription in subscriptions:
+            operation = subscription.operation
+            self._by_path[operation.path] = subscription
+            if operation.path in self._renewed or before.get(operation.path, operation).token != operation.token:
+                self._renewed[operation.path] = operation
 
     def call(self, path: str, api: str, dates: DateRange | MonthWord | None, *, run: str, now: datetime) -> Call:
         """Return one call, made whenever it is asked for.

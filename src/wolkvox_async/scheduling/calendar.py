@@ -70,9 +70,13 @@ class Timetable:
             return Slot(place, place, dropped=True, closed=slot.closed)
         return self._at(place, slot.closed, lead)
 
-    def resumed(self, due: int, closed: int | None) -> Slot:
-        """Return the slot that was the last one known, from what is remembered of it; the grid may be another now."""
-        return Slot(self.grid.before(due + 1), due, closing=closed is not None and due < closed, closed=closed)
+    def resumed(self, due: int, closing: int | None) -> Slot:
+        """Return the last slot that is known of, and due then; its last closing slot was due at `closing`.
+
+        The grid may be another by now.
+        """
+        closed = None if closing is None else self.turn(closing)
+        return Slot(self.grid.before(due + 1), due, closing=due == closing, closed=closed)
 
     def _at(self, place: int, closed: int | None, lead: int) -> Slot:
         turn = self.turn(place)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import takewhile
 from typing import Final
 
-from wolkvox_async.model import Failed, Skipped
+from wolkvox_async.model import Call, ErrorKind, Failed, Skipped
 
 from .decisions import Ended
 from .places import Places
@@ -31,18 +31,35 @@ class Endings:
         self.queued -= len(leaving)
         return leaving
 
+    def take_call(self, queue: SerialQueue, call: str, now: float) -> Entry | None:
+        """Remove the call of that id, unless it is in flight."""
+        entry = self._places.take_call(queue, call, now)
+        self.queued -= entry is not None
+        return entry
+
     def after(self, failure: Failed, queue: SerialQueue, *, holds: bool) -> tuple[Ended, ...]:
         """End the calls that must not follow the first one of `queue`: all of a closed token, or a held pass's."""
         if failure.error.kind in CLOSING:
-            queue.history().closed_by = failure
-            leaving = queue.take_rest(None)
-        elif holds and self._holds and failure.error.kind not in NEVER_HOLD:
+            leaving = self._refused(queue, failure)
+        elif holds and self._holds and queue.lane.holds and failure.error.kind not in NEVER_HOLD:
             queue.lane.held[queue.token] = failure
             leaving = queue.take_rest(queue.lane)
         else:
             return ()
         self.queued -= len(leaving)
         return tuple(Ended(call, lane, held_by(failure), attempts(past)) for call, lane, _, past in leaving)
+
+    def _refused(self, queue: SerialQueue, failure: Failed) -> list[Entry]:
+        behind = queue.take_rest(None)
+        trying = [entry for entry in behind if tries(entry[0], failure)]
+        for entry in trying:
+            queue.append(entry)
+        past = queue.history()
+        if trying:
+            past.open_at = 0.0
+        else:
+            past.closed_by = failure
+        return [entry for entry in behind if not tries(entry[0], failure)]
 
     def out_of_patience(self, now: float) -> list[Ended]:
         """End the calls that have waited long enough for their server, or for one of its retries."""
@@ -75,6 +92,11 @@ class Endings:
         self.queued -= 1
         self._places.lose_first(queue, queue.entries()[1:], now)
         return [ended, *held]
+
+
+def tries(call: Call, failure: Failed) -> bool:
+    """Tell whether a call tries although the token was closed: what a closing reading misses is lost."""
+    return failure.error.kind is ErrorKind.QUOTA and call.slot is not None and call.slot.closing
 
 
 def unsent(leaving: Iterable[Entry], reason: Failed | Skipped) -> list[Ended]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from wolkvox_async.model import AttemptOutcome, Token
+from wolkvox_async.model import AttemptOutcome, GapReason, Token
 
 from .circuits import sign
 from .queues import Budget, Entry, Lane, Line, Past, SerialQueue, State, outlived
@@ -115,6 +115,50 @@ class Places:
         self.tokens[queue.token] = heir
         self.arm(heir, now, since=min(queue.due, now))
 
+    def put_first(self, queue: SerialQueue, entry: Entry, now: float) -> None:
+        """Have a call go before the others of its token, but for the one in flight."""
+        if queue.line is None:
+            queue.insert(entry)
+            return
+        call, lane, added, past = entry
+        queue.line.leave(queue)
+        heir = SerialQueue(call, lane, added, outlived(queue.past, past, now))
+        for other in queue.entries():
+            heir.append(other)
+        self.tokens[queue.token] = heir
+        self.arm(heir, now, since=min(queue.due, now))
+
+    def take_call(self, queue: SerialQueue, call: str, now: float) -> Entry | None:
+        """Remove the call of that id, unless it is in flight; what the token was woken for is passed on."""
+        if queue.call.id != call:
+            return queue.take_from_rest(call)
+        if queue.line is None:
+            return None
+        first, *rest = queue.entries()
+        self.lose_first(queue, rest, now)
+        self._pass_on(queue, now)
+        return first
+
+    def _pass_on(self, queue: SerialQueue, now: float) -> None:
+        """Wake others for what `queue` may have been woken for."""
+        self.wake_server(self.servers[queue.call.operation.server], now)
+        if not queue.lane.closed:
+            self.wake(queue.lane.budget)
+
+    def why_unsent(self, queue: SerialQueue) -> GapReason:
+        """Return what keeps back a call of `queue` that was never sent."""
+        past = queue.past
+        if past is not None and past.closed_by is not None:
+            return GapReason.QUOTA if past.short_of_quota else GapReason.HELD
+        if past is not None and past.trials.busy_since is not None:
+            return GapReason.BUSY
+        if self.servers[queue.call.operation.server].is_down and queue.state is not State.IN_FLIGHT:
+            return GapReason.DOWN
+        if queue.line is queue.lane.budget.parked:
+            return GapReason.SINK
+        waits_for_itself = queue.state in (State.IN_FLIGHT, State.WAITING)
+        return GapReason.OVERRUN if waits_for_itself else GapReason.INFEASIBLE
+
     def ripen(self, now: float) -> None:
         """Make ready the queues whose time has come, and one for each probe and each server's retry that is due."""
         later = self.later
@@ -153,9 +197,7 @@ class Places:
         leaving = queue.take_rest(lane)
         first, *rest = queue.entries()
         self.lose_first(queue, rest, now)
-        self.wake_server(self.servers[queue.call.operation.server], now)
-        if not queue.lane.closed:
-            self.wake(queue.lane.budget)
+        self._pass_on(queue, now)
         return [first, *leaving]
 
     # --- what comes free ----------------------------------------------------------------

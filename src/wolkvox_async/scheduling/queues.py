@@ -28,7 +28,7 @@ from enum import IntEnum
 from heapq import heapify, heappop, heappush
 from typing import Any, Final, TypeAlias
 
-from wolkvox_async.model import Call, Failed, Token
+from wolkvox_async.model import Call, ErrorKind, Failed, Token
 
 from .retry import UNTRIED, Trials
 
@@ -48,10 +48,14 @@ class State(IntEnum):
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """Calls that belong together, such as one pass; its budget bounds what is undelivered."""
+    """Calls that belong together, such as one pass; its budget bounds what is undelivered.
+
+    Unless it `holds`, a call that failed says nothing about the others of its token.
+    """
 
     budget: Budget
     closed: bool = False  # takes no more calls, and retries none
+    holds: bool = True
     held: dict[Token, Failed] = field(default_factory=dict)  # tokens whose further calls are skipped, and why
 
 
@@ -72,6 +76,16 @@ class Past:
     def due(self) -> float:
         """When the call may be sent, as far as it and its token are concerned."""
         return max(self.open_at, self.ready_at)
+
+    @property
+    def short_of_quota(self) -> bool:
+        """Whether the token is closed because its quota is used up."""
+        return self.closed_by is not None and self.closed_by.error.kind is ErrorKind.QUOTA
+
+    def open_for_closing(self) -> None:
+        """Let a closing reading try, quota or not: what it does not read is never read."""
+        if self.short_of_quota:
+            self.open_at, self.closed_by = 0.0, None
 
     def reopen(self, now: float) -> None:
         """Forget a refusal whose time is over."""
@@ -132,6 +146,15 @@ class SerialQueue:
             rest = self.rest = deque(rest)  # which is large, but quick to take from at the front
         rest.extend(entry)
 
+    def insert(self, entry: Entry) -> None:
+        """Put a call behind the first one, before the others."""
+        if isinstance(self.rest, deque):
+            self.rest.extendleft(reversed(entry))
+        elif self.rest is None:
+            self.rest = list(entry)
+        else:
+            self.rest[:0] = entry
+
     def entries(self) -> list[Entry]:
         """Return all calls, the first one first."""
         return [(self.call, self.lane, self.added, self.past), *self._behind()]
@@ -158,6 +181,17 @@ class SerialQueue:
             if lane is not None and entry[1] is not lane:
                 self.append(entry)
         return [entry for entry in behind if lane is None or entry[1] is lane]
+
+    def take_from_rest(self, call: str) -> Entry | None:
+        """Remove and return the call of that id, where it stands behind the first one."""
+        behind = self._behind()
+        found = next((entry for entry in behind if entry[0].id == call), None)
+        if found is not None:
+            self.rest = None
+            for entry in behind:
+                if entry is not found:
+                    self.append(entry)
+        return found
 
     def _behind(self) -> list[Entry]:
         parts = iter(self.rest or ())

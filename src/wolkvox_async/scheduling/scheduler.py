@@ -49,11 +49,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
-from wolkvox_async.model import AttemptOutcome, Call, Failed, Outcome, Skipped, Token
+from wolkvox_async.model import AttemptOutcome, Call, Failed, GapReason, Outcome, Skipped, Token
 
 from .circuits import Sign, sign
 from .decisions import AfterFailure, Attempt, Ended, Limits, Requeued, Settled, Snapshot
-from .endings import Endings, last_failure, unsent
+from .endings import Endings, attempts, last_failure, tries, unsent
 from .places import Places
 from .queues import Lane, Past, SerialQueue, outlived
 from .retry import GiveUp, RetryPolicy, ServerPolicy, Trials
@@ -85,10 +85,14 @@ class Scheduler:
         """Queue `call` behind the others of its token; a call that cannot be made ends at once.
 
         Before `due` it is not sent, nor is what stands behind it. `attempts` counts what was
-        tried already, under a token that was replaced since.
+        tried already, under a token that was replaced since. A closing reading goes first, and
+        is queued though the token's quota is used up.
         """
         found = self._places.tokens.get(call.operation.token)
         queue, past = (found, found.past) if isinstance(found, SerialQueue) else (None, found)
+        is_closing = call.slot is not None and call.slot.closing
+        if is_closing and past is not None:
+            past.open_for_closing()
         if past is not None or lane.closed or lane.held:
             reason = refusal(call, lane, past, now=now)
             if reason is not None:
@@ -98,6 +102,8 @@ class Scheduler:
         if queue is None:
             own = own if past is None else outlived(past, own, now)
             self._places.enter(SerialQueue(call, lane, now, own), now)
+        elif is_closing:
+            self._places.put_first(queue, (call, lane, now, own), now)
         else:
             queue.append((call, lane, now, own))
         return None
@@ -215,7 +221,12 @@ class Scheduler:
         """
         self._places.past(token).close(until, failure)
         queue = self._places.queue(token)
-        return [] if queue is None else unsent(self._endings.take_out(queue, None, now), held_by(failure))
+        leaving = [] if queue is None else self._endings.take_out(queue, None, now)
+        ended = unsent([entry for entry in leaving if not tries(entry[0], failure)], held_by(failure))
+        for call, lane, _, past in leaving:
+            if tries(call, failure) and (refused := self.add(call, lane, now=now, attempts=attempts(past))) is not None:
+                ended.append(refused)
+        return ended
 
     def drain(self, lane: Lane | None = None, *, now: float) -> list[Ended]:
         """End what is queued (of `lane`, or everything) and retry nothing; attempts in flight go on.
@@ -233,6 +244,28 @@ class Scheduler:
         lane.closed = True
         queue = self._places.queue(call.operation.token)
         return queue is not None and bool(self._endings.take_out(queue, lane, now))
+
+    def give_up(self, call: Call, lane: Lane, *, now: float) -> Ended | GapReason | None:
+        """Take back a call of a slot that is over; None when it is in flight or has ended.
+
+        One that was tried ends with its last failure; of one that never was, return what kept it back.
+        """
+        queue = self._places.queue(call.operation.token)
+        if queue is None:
+            return None
+        reason = self._places.why_unsent(queue)
+        entry = self._endings.take_call(queue, call.id, now)
+        if entry is None:
+            return None
+        failure = last_failure(entry[3])
+        return reason if failure is None else Ended(call, lane, failure, attempts(entry[3]))
+
+    def waits_for(self, call: Call) -> GapReason | None:
+        """Return what keeps back a call that is queued; None when it is in flight or not queued."""
+        queue = self._places.queue(call.operation.token)
+        if queue is None or (queue.line is None and queue.call.id == call.id):
+            return None
+        return self._places.why_unsent(queue)
 
     # --- looking in -----------------------------------------------------------------
 

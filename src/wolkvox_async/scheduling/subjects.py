@@ -46,16 +46,26 @@ class Subject:
 
     def call(self, ids: CallIds, slot: Slot) -> Call:
         """Build the call of a slot; its windows are those of the slot's time."""
-        question = Question.of(self.wanted.endpoint, self._window(slot), self.interval)
+        question = Question.of(self.wanted.endpoint, self.window(slot), self.interval)
         made = question.call(self.operation, ids.of(f"{self.key}{slot.due}"))
         made.slot = slot
         return made
 
-    def _window(self, slot: Slot) -> Window | None:
+    def window(self, slot: Slot) -> Window | None:
+        """Return what is asked for in a slot, where dates are."""
         if self.wanted.dates is None:
             return None
         found = windows(self.wanted.dates, slot.at.astimezone(timezone(self.operation.timezone)))
         return found[min(self.part, len(found) - 1)]
+
+    def month(self, now: int) -> str | None:
+        """Return the month (YYYYmm) that is always asked for; empty without dates, None where it goes with the time."""
+        if self.wanted.dates is None:
+            return ""
+        if not isinstance(self.wanted.dates, DateRange):
+            return None
+        window = self.window(Slot(now, now))
+        return None if window is None else window.date_ini[:6]
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,5 +200,6 @@ def _engine_parts(made: _Made, clock: Clock, state: State) -> EngineParts:
         max_attempts=options.max_attempts,
         version=__version__,
         interval=options.interval,
+        timeout=options.timeout,
         tenants="" if tenants.path is None else str(tenants.path.resolve()),
     )

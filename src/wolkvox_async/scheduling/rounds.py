@@ -1,0 +1,148 @@
+"""What comes due when, of everything that is watched; and which slots are over before they began. Pure.
+
+Each subject has one next slot; all of them stand in a heap. A slot that is taken is
+followed by the next one at once, with the lead as it is then. Times in Unix milliseconds.
+
+A slot is not begun:
+
+* in the place behind a closing reading, where it would be too early (`closing`);
+* when it was due before the program watched (`stopped`);
+* when it comes up late by more than a tenth of its interval (`suspended`): the machine or
+  the process stood still, or the clock was set forward. Begun so late, it would make the
+  next ones late as well, for the same is not asked twice within an interval.
+
+A closing slot is begun as long as its month has not turned, whatever happened before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Final
+
+from wolkvox_async.model import Call, GapReason, Slot
+
+from .leads import Leads
+from .subjects import Subject
+
+GRACE: Final = 0.1  # of an interval: a slot is not begun later than that
+
+
+@dataclass(slots=True, eq=False)
+class Watched:
+    """A subject, its next and its last slot, a call that has not ended, and the gaps behind that."""
+
+    subject: Subject
+    next: Slot
+    since: int
+    last: Slot | None = None
+    call: Call | None = None
+    behind: list[tuple[Slot, GapReason]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A slot that came due; `gap` says why it is not begun."""
+
+    watched: Watched
+    slot: Slot
+    gap: GapReason | None
+
+
+class Rounds:
+    """The slots of all subjects in the order in which they are due."""
+
+    def __init__(self, leads: Leads) -> None:
+        self._leads: Final = leads
+        self._watched: Final[dict[str, Watched]] = {}
+        self._heap: Final[list[tuple[int, int, Watched, Slot]]] = []
+        self._turning: Final[list[tuple[int, int, Watched, Slot]]] = []  # closing slots, by when their month turns
+        self._stamp = 0
+
+    def __len__(self) -> int:
+        return len(self._watched)
+
+    def __iter__(self) -> Iterator[Watched]:
+        return iter(self._watched.values())
+
+    def get(self, key: str) -> Watched | None:
+        """Return what is watched under `key`."""
+        return self._watched.get(key)
+
+    def add(self, subject: Subject, last: Slot | None, now: int) -> Watched:
+        """Watch a subject from `now` on; slots since the `last` one that is known of were missed."""
+        self._leads.add(subject)
+        lead, timetable = self._leads.of(subject), subject.timetable
+        following = timetable.first(now, lead) if last is None else timetable.next(last, lead)
+        watched = self._watched[subject.key] = Watched(subject, following, now, last)
+        self._push(watched)
+        return watched
+
+    def remove(self, key: str) -> Watched | None:
+        """Watch it no more."""
+        watched = self._watched.pop(key, None)
+        if watched is not None:
+            self._leads.remove(watched.subject)
+        return watched
+
+    def replace(self, subject: Subject) -> None:
+        """Have a subject that is watched be this one, on the same timetable."""
+        watched = self._watched[subject.key]
+        self._leads.remove(watched.subject)
+        watched.subject = subject
+        self._leads.add(subject)
+
+    def measured(self, watched: Watched, seconds: float) -> None:
+        """Take in how long a reading took."""
+        self._leads.measured(watched.subject, seconds)
+
+    def next_at(self) -> int | None:
+        """Return when something is due next."""
+        heap = self._heap
+        while heap and not self._counts(heap[0]):
+            heappop(heap)
+        if not heap or not self._turning:
+            return heap[0][0] if heap else None
+        return min(heap[0][0], self._turning[0][0])
+
+    def turned(self, now: int) -> Watched | None:
+        """Remove and return a subject whose closing reading, if it has not ended, is over: the month has turned."""
+        while self._turning and self._turning[0][0] <= now:
+            _, _, watched, slot = heappop(self._turning)
+            if watched.call is not None and watched.call.slot is slot:
+                return watched
+        return None
+
+    def take(self, now: int) -> Due | None:
+        """Remove and return the first slot that is due by `now`."""
+        self.next_at()
+        if not self._heap or self._heap[0][0] > now:
+            return None
+        _, _, watched, slot = heappop(self._heap)
+        subject = watched.subject
+        watched.next = subject.timetable.next(slot, self._leads.of(subject))
+        self._push(watched)
+        if slot.closing and slot.closed is not None:
+            heappush(self._turning, (slot.closed, self._stamp, watched, slot))
+        return Due(watched, slot, self._gap(watched, slot, now))
+
+    def _gap(self, watched: Watched, slot: Slot, now: int) -> GapReason | None:
+        if slot.dropped:
+            return GapReason.CLOSING
+        has_stopped = slot.due < watched.since
+        if slot.closing and slot.closed is not None:
+            if now < slot.closed:
+                return None
+            return GapReason.STOPPED if has_stopped else GapReason.SUSPENDED
+        if has_stopped:
+            return GapReason.STOPPED
+        return GapReason.SUSPENDED if now - slot.due > watched.subject.interval * GRACE * 1000 else None
+
+    def _counts(self, entry: tuple[int, int, Watched, Slot]) -> bool:
+        _, _, watched, slot = entry
+        return slot is watched.next and self._watched.get(watched.subject.key) is watched
+
+    def _push(self, watched: Watched) -> None:
+        self._stamp += 1
+        heappush(self._heap, (watched.next.due, self._stamp, watched, watched.next))
