@@ -93,10 +93,17 @@ class Drained(Protocol):
         """Give up what is in flight."""
 
 
+class Abortable(Protocol):
+    """An output that can be given up."""
+
+    def abort(self) -> None:
+        """Have writes fail from now on."""
+
+
 class Stage:
     """What the signals act on: at first only the task that opens the engine, then the engine."""
 
-    def __init__(self, sink: JsonLines) -> None:
+    def __init__(self, sink: Abortable) -> None:
         self._sink: Final = sink
         self._task: Final = asyncio.current_task()
         self._writes = 0
@@ -151,11 +158,16 @@ async def state_of(options: Options, clock: Clock) -> AsyncIterator[SqliteState 
         await state.close()
 
 
+def place_of(sink: JsonLines) -> Place | None:
+    """Return the file that an output is, as the state knows it."""
+    return None if sink.place is None else Place(str(sink.place.path), sink.place.device, sink.place.inode)
+
+
 async def take_over(state: Adopter, sink: JsonLines) -> None:
     """Have the state know what the output says: a program that was killed could not tell it."""
-    if sink.place is None or sink.position is None:
+    place = place_of(sink)
+    if place is None or sink.place is None or sink.position is None:
         return
-    place = Place(str(sink.place.path), sink.place.device, sink.place.inode)
     shrunk = await state.has_shrunk(place, sink.position)
     start = 0 if shrunk else await state.adopted(place)
     found = (read_mark(line) for line in marks(sink.place, start, sink.position))

@@ -15,7 +15,7 @@ from typing import Final
 from wolkvox_async.classify import error
 from wolkvox_async.model import Answer, AttemptOutcome, Breakdown, Call, ErrorKind, Failed
 from wolkvox_async.ports import Clock, Refusal, State
-from wolkvox_async.scheduling.rounds import GRACE
+from wolkvox_async.scheduling.rounds import grace
 from wolkvox_async.scheduling.skipping import CLOSING
 
 from .admission import GO, Verdict, admission
@@ -43,7 +43,7 @@ class Terms:
         """Return how long `call` waits until it is due: in a slot a moment only, and a closing reading in any case."""
         if call.slot is None:
             return self.wait
-        return inf if call.slot.closing else call.interval * GRACE
+        return inf if call.slot.closing else grace(call.interval)
 
 
 @dataclass(slots=True)

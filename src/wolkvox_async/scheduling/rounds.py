@@ -26,7 +26,13 @@ from wolkvox_async.model import Call, GapReason, Slot
 from .leads import Leads
 from .subjects import Subject
 
-GRACE: Final = 0.1  # of an interval: a slot is not begun later than that
+_GRACE: Final = 0.1  # of an interval
+_AT_LEAST: Final = 1.0  # seconds, or half of a short interval
+
+
+def grace(interval: float) -> float:
+    """Return how many seconds behind its due time a slot is still begun."""
+    return max(interval * _GRACE, min(_AT_LEAST, interval / 2))
 
 
 @dataclass(slots=True, eq=False)
@@ -137,7 +143,7 @@ class Rounds:
             return GapReason.STOPPED if has_stopped else GapReason.SUSPENDED
         if has_stopped:
             return GapReason.STOPPED
-        return GapReason.SUSPENDED if now - slot.due > watched.subject.interval * GRACE * 1000 else None
+        return GapReason.SUSPENDED if now - slot.due > grace(watched.subject.interval) * 1000 else None
 
     def _counts(self, entry: tuple[int, int, Watched, Slot]) -> bool:
         _, _, watched, slot = entry

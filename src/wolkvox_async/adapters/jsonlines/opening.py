@@ -17,6 +17,7 @@ import stat
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -27,7 +28,7 @@ from .places import Place, reading
 from .remains import whole_end
 
 _STDOUT: Final = 1
-_CREATED_MODE: Final = 0o644
+CREATED_MODE: Final = 0o644
 
 # The environment's fault, not the input's: there is nothing to correct, only to free or to repair.
 _ENVIRONMENT: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
@@ -65,10 +66,10 @@ def standard_output(*, durable: bool) -> Outlet:
         raise (_closed(name) if error.errno == errno.EBADF else output_error(error, name)) from error
     if os.isatty(descriptor):
         descriptor = _reopened_terminal(descriptor)
-    with _opening(descriptor, name):
-        if not _is_regular(descriptor):
+    with opening(descriptor, name):
+        if not is_regular(descriptor):
             return _stream(descriptor, name)
-        _lock(descriptor, name)
+        lock(descriptor, name)
         return RegularFile(descriptor, name, durable=durable)
 
 
@@ -81,20 +82,20 @@ def named_output(path: str, *, durable: bool) -> Outlet:
     # A named pipe must not keep us waiting for its reader, nor a terminal become ours.
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
     try:
-        descriptor = os.open(path, flags, _CREATED_MODE)
+        descriptor = os.open(path, flags, CREATED_MODE)
     except ValueError as error:
         raise ConfigurationError([Mistake(f"this is no file name: {error}")]) from error
     except OSError as error:
-        raise _opening_error(error, path) from error
-    with _opening(descriptor, path):
-        if not _is_regular(descriptor):
+        raise opening_error(error, path) from error
+    with opening(descriptor, path):
+        if not is_regular(descriptor):
             return _stream(descriptor, path)
-        _lock(descriptor, path)
+        lock(descriptor, path)
         place = Place.of(path, descriptor)
         _cut_remains(descriptor, path, place)
         if durable:
             to_disk(descriptor, path)
-            _folder_to_disk(place)
+            folder_to_disk(place.path)
         return RegularFile(descriptor, path, durable=durable, place=place)
 
 
@@ -103,19 +104,20 @@ def _closed(name: str) -> OutputError:
 
 
 @contextmanager
-def _opening(descriptor: int, name: str) -> Iterator[None]:
+def opening(descriptor: int, name: str) -> Iterator[None]:
     """Close `descriptor` when the block fails, and say why in our own words."""
     try:
         yield
     except OSError as error:
         os.close(descriptor)
-        raise _opening_error(error, name) from error
+        raise opening_error(error, name) from error
     except BaseException:
         os.close(descriptor)
         raise
 
 
-def _is_regular(descriptor: int) -> bool:
+def is_regular(descriptor: int) -> bool:
+    """Tell whether this is a regular file."""
     return stat.S_ISREG(os.fstat(descriptor).st_mode)
 
 
@@ -134,7 +136,8 @@ def _reopened_terminal(descriptor: int) -> int:
     return own
 
 
-def _lock(descriptor: int, name: str) -> None:
+def lock(descriptor: int, name: str) -> None:
+    """Keep other writers out; raises `OutputBusyError` when there is one."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -142,7 +145,8 @@ def _lock(descriptor: int, name: str) -> None:
         raise OutputBusyError([Mistake(busy, name)]) from None
 
 
-def _opening_error(error: OSError, path: str) -> ConfigurationError | OutputError:
+def opening_error(error: OSError, path: str) -> ConfigurationError | OutputError:
+    """Say why a file could not be opened, and what to do."""
     if error.errno in _ENVIRONMENT:
         return output_error(error, path)
     advice = _ADVICE.get(error.errno or 0, error.strerror or str(error))
@@ -160,9 +164,9 @@ def _cut_remains(descriptor: int, path: str, place: Place) -> None:
         os.ftruncate(descriptor, end)
 
 
-def _folder_to_disk(place: Place) -> None:
-    """Have the file's name survive a power cut; some file systems know no such thing."""
-    name = str(place.path.parent)
+def folder_to_disk(path: Path) -> None:
+    """Have the name of a file survive a power cut; some file systems know no such thing."""
+    name = str(path.parent)
     try:
         folder = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
     except PermissionError as error:

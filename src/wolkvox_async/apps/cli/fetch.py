@@ -42,8 +42,9 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
     from .loading import load  # noqa: PLC0415 - `--help` needs none of it
 
     said = read(given, TABLE)
-    if _is_same_file(said.values["output"], said.values["tenants"]):
+    if is_same_file(said.values["output"], said.values["tenants"]):
         said.mistakes.append(Mistake("--output: this is the tenants file, which records would destroy"))
+    said.mistakes.extend(output_mistakes(said.values["output"], rotates=False))
     if given["resume"] and said.values["run"] is not None:
         said.mistakes.append(Mistake("--resume takes up the newest run, --run the named one: use one of them"))
     tenants = load(said, only, api)
@@ -84,7 +85,20 @@ def _run(order: Order) -> Ending:
     return fetching.run(order)
 
 
-def _is_same_file(output: str | None, tenants: str | None) -> bool:
+def output_mistakes(output: str | None, *, rotates: bool) -> list[Mistake]:
+    """Say what is wrong with the name of an output, which may stand for one file after the other if it `rotates`."""
+    if output is None or "{" in output:
+        only_watch = "--output: only watch writes one file after the other ({date}, {month}): name one file"
+        return [] if rotates or output is None else [Mistake(only_watch)]
+    if output.endswith(".zst"):
+        return [
+            Mistake("--output: only files that are finished one after the other are compressed: put {date} into it")
+        ]
+    return []
+
+
+def is_same_file(output: str | None, tenants: str | None) -> bool:
+    """Tell whether records would go into the tenants file."""
     try:
         return output is not None and tenants is not None and Path(output).samefile(tenants)
     except OSError:

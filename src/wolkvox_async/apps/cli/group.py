@@ -19,6 +19,7 @@ from wolkvox_async.apps.streams import hold_standard_streams
 _COMMANDS: Final = {
     "demo": "See it work: simulator, fetch, verdict; needs no token.",
     "fetch": "Make one pass over the tenants; records go out as JSON lines.",
+    "watch": "Ask everything on its own grid, for ever; metrics, health, status page.",
     "plan": "Show what would be called and how long it takes; calls nothing.",
     "status": "Show how every call ended last, and when it is due.",
     "why": "Say what each token of a tenant waits for.",

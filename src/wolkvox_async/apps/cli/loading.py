@@ -10,7 +10,7 @@ from wolkvox_async.errors import ConfigurationError, Mistake
 from wolkvox_async.selection import select, subscribed
 from wolkvox_async.settings.entries import Entry, Tenants
 from wolkvox_async.settings.resolution import secrets_of, survey_tokens
-from wolkvox_async.settings.tenants import survey_tenants
+from wolkvox_async.settings.tenants import load_tenants, survey_tenants
 
 from .options import Read
 from .speech import refuse
@@ -32,6 +32,15 @@ def load(said: Read, only: Sequence[str], api: Sequence[str]) -> Tenants:
         found = survey.mistakes + unresolved
         raise refuse([*said.mistakes, *fruitless, *found.listed], found.unlisted)
     return replace(survey.tenants, entries=chosen)
+
+
+def reread(path: str, base_url: str, only: Sequence[str], api: Sequence[str]) -> Tenants:
+    """Read the tenants file again and keep what `only` selects; raises `ConfigurationError` with every mistake."""
+    tenants = load_tenants(path, base_url=base_url)
+    chosen, fruitless = _choose(tenants, only, api)
+    if fruitless:
+        raise ConfigurationError(fruitless)
+    return replace(tenants, entries=chosen)
 
 
 def _choose(tenants: Tenants, only: Sequence[str], api: Sequence[str]) -> tuple[tuple[Entry, ...], list[Mistake]]:

@@ -1,0 +1,75 @@
+"""`watch`: the same for ever, every operation and endpoint on its own grid."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import click
+
+from wolkvox_async.apps.exits import Exit
+from wolkvox_async.errors import ConfigurationError, Mistake, StateError
+from wolkvox_async.settings.options import ENGINE_OPTIONS, STATE_OPTIONS
+
+from .fetch import is_same_file, output_mistakes
+from .options import API, DATES, DRAIN, LOGGING, ONLY, OUTPUT, TENANTS, options, read
+from .speech import refuse, say
+
+TABLE = (TENANTS, OUTPUT, *STATE_OPTIONS, *ENGINE_OPTIONS, *DATES, DRAIN, *LOGGING)
+
+
+@click.command()
+@options(TABLE, repeated=(API, ONLY))
+@click.option(
+    "--progress/--no-progress",
+    default=None,
+    envvar="WOLKVOX_PROGRESS",
+    help="show progress on standard error  [default: on a terminal]",
+)
+@click.option(
+    "--only-changes", is_flag=True, envvar="WOLKVOX_ONLY_CHANGES", help="rows only when they differ from the last ones"
+)
+@click.option(
+    "--retry-refused", is_flag=True, envvar="WOLKVOX_RETRY_REFUSED", help="forget that tokens were refused earlier"
+)
+def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], **given: Any) -> int:
+    """Watch the tenants: ask every operation and endpoint once in each interval, for ever.
+
+    Every slot ends with a `call` record or with a `gap` that says why nothing was captured,
+    also for the time in which this program did not run. The last reading of a month is taken
+    as late as possible. --output may hold {date} or {month}, and end in .zst. SIGHUP, or a
+    changed tenants file, has that read again.
+    """
+    from .loading import load, reread  # noqa: PLC0415 - `--help` needs none of it
+
+    said = read(given, TABLE)
+    if is_same_file(said.values["output"], said.values["tenants"]):
+        said.mistakes.append(Mistake("--output: this is the tenants file, which records would destroy"))
+    said.mistakes.extend(output_mistakes(said.values["output"], rotates=True))
+    if said.values["interval"] == 0:
+        said.mistakes.append(Mistake("--interval 0: what is watched is asked again and again, so it needs one above 0"))
+    tenants = load(said, only, api)
+    from wolkvox_async.apps import logs, passing, watching  # noqa: PLC0415 - structlog and aiohttp, once needed
+
+    logs.configure(said.values["log_format"], said.values["log_level"])
+    try:
+        order = watching.WatchOrder(
+            tenants=tenants,
+            options=said.engine_with_state(retry_refused=given["retry_refused"]),
+            output=said.values["output"],
+            apis=api,
+            dates=said.dates(),
+            drain=said.values["drain"],
+            progress=progress,
+            only_changes=given["only_changes"],
+            reread=partial(reread, said.values["tenants"], said.values["base_url"], only, api),
+        )
+        ending = passing.run(lambda: watching.run_watch(order))
+    except StateError as error:
+        say(str(error))
+        return Exit.STATE
+    except ConfigurationError as error:
+        raise refuse(error.mistakes) from None
+    if ending.message:
+        say(ending.message)
+    return int(ending.code)

@@ -1,0 +1,69 @@
+"""When the tenants file is read again: on SIGHUP, and when it has changed.
+
+A changed file is looked for every few seconds, by what the system says of it; it counts
+as changed once it stays the same from one look to the next, so that half a file is not
+taken for a whole one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeAlias
+
+LOOK_EVERY: Final = 2.0  # seconds
+
+_Signs: TypeAlias = tuple[int, int, int] | None
+
+
+class Rereading:
+    """For the length of a block, has `reread` called whenever there is a reason to; one call at a time."""
+
+    def __init__(self, path: Path | None, reread: Callable[[], Awaitable[None]], *, every: float = LOOK_EVERY) -> None:
+        self._path: Final = path
+        self._reread: Final = reread
+        self._every: Final = every
+        self._asked: Final = asyncio.Event()
+        self._tasks: Final[list[asyncio.Task[None]]] = []
+
+    def __enter__(self) -> Self:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._asked.set)
+        self._tasks.append(asyncio.create_task(self._obey(), name="wolkvox-async rereading"))
+        if self._path is not None:
+            self._tasks.append(asyncio.create_task(self._look(self._path), name="wolkvox-async tenants file"))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
+        for task in self._tasks:
+            task.cancel()
+
+    async def _obey(self) -> None:
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            await self._reread()
+
+    async def _look(self, path: Path) -> None:
+        read = seen = _signs(path)
+        while True:
+            await asyncio.sleep(self._every)
+            now = _signs(path)
+            if now is not None and now == seen != read:
+                read = now
+                self._asked.set()
+            seen = now
+
+
+def _signs(path: Path) -> _Signs:
+    """Return what tells one version of a file from another; None when it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

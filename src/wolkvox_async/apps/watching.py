@@ -1,0 +1,193 @@
+"""Watching as a program: engine, output, signals, reload, service, exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
+
+from wolkvox_async.adapters.clock import LoopClock
+from wolkvox_async.adapters.jsonlines import (
+    JsonLines,
+    RotatingLines,
+    is_rotating,
+    open_output,
+    open_rotating,
+    slot_ends,
+)
+from wolkvox_async.adapters.state import MemoryState, SqliteState
+from wolkvox_async.adapters.telemetry import library_logger
+from wolkvox_async.engine import Summary, Watch
+from wolkvox_async.errors import ConfigurationError, OutputClosedError, OutputError
+from wolkvox_async.marks import SlotMark, read_slot_mark
+from wolkvox_async.model import Operation, Token
+from wolkvox_async.planning import DateRange
+from wolkvox_async.ports import Clock, TokenSource
+from wolkvox_async.settings.composition import Parts, open_engine, resolve_and_warn
+from wolkvox_async.settings.entries import Tenants
+from wolkvox_async.settings.options import Options
+from wolkvox_async.settings.resolution import References, secrets_of
+
+from . import progress
+from .exits import Exit, of_signal
+from .passing import Ending, Stage, calm_collector, output_name, place_of, state_of, take_over
+from .rereading import Rereading
+from .signals import Reactions, StopSignals
+
+_State: TypeAlias = SqliteState | MemoryState
+_REFUSED: Final = "the tenants file has mistakes and was not taken: what was watched before goes on"
+_TURN_EVERY: Final = 10.0  # seconds between two looks whether an output's period is over
+
+
+@dataclass(frozen=True, slots=True)
+class WatchOrder:
+    """What is to be watched, how, and where to; `drain` in seconds, `progress` None means on a terminal.
+
+    `reread` reads the tenants file again; it raises `ConfigurationError` with every mistake.
+    """
+
+    tenants: Tenants
+    options: Options
+    output: str = "-"
+    apis: Sequence[str] = ()
+    dates: DateRange | None = None
+    drain: float = 10.0
+    progress: bool | None = None
+    only_changes: bool = False
+    reread: Callable[[], Tenants] | None = None
+
+
+async def run_watch(order: WatchOrder, parts: Parts | None = None) -> Ending:
+    """Watch until a signal comes; raises `ConfigurationError` before anything is called, `StateError` at any time."""
+    clock = LoopClock()
+    try:
+        async with state_of(order.options, clock) as state, _output_of(order, clock) as sink:
+            await take_over_slots(state, sink)
+            if isinstance(sink, JsonLines):
+                await take_over(state, sink)
+            return await _with_output(order, sink, replace(parts or Parts(), clock=clock, state=state))
+    except OutputClosedError:
+        return Ending(Exit.OUTPUT)
+    except OutputError as error:
+        return Ending(Exit.OUTPUT, message=str(error))
+
+
+def _output_of(order: WatchOrder, clock: Clock) -> JsonLines | RotatingLines:
+    durable = order.options.durability == "power"
+    if is_rotating(order.output):
+        return open_rotating(order.output, clock, durable=durable)
+    return open_output(order.output, durable=durable)
+
+
+async def _with_output(order: WatchOrder, sink: JsonLines | RotatingLines, parts: Parts) -> Ending:
+    stage = Stage(sink)
+    with StopSignals(Reactions(stage.stop, stage.abandon, stage.abort), order.drain) as signals:
+        try:
+            summary = await _watch(order, sink, stage, parts)
+        except asyncio.CancelledError:
+            if signals.received is None:
+                raise
+            stage.recover()
+            return Ending(of_signal(signals.received))
+    return Ending(Exit.OK if signals.received is None else of_signal(signals.received), summary)
+
+
+async def _watch(order: WatchOrder, sink: JsonLines | RotatingLines, stage: Stage, parts: Parts) -> Summary:
+    references = CurrentReferences(order.tenants)
+    async with open_engine(order.tenants, order.options, parts=replace(parts, tokens=references)) as engine:
+        stage.engine = engine
+        output = order.output if isinstance(sink, RotatingLines) else output_name(sink, order.output)
+        watch = engine.watch(apis=order.apis, dates=order.dates, only_changes=order.only_changes, output=output)
+        async with watch as records, AsyncExitStack() as stack:
+            calm_collector()
+            stack.enter_context(_rereading(order, references, records))
+            if isinstance(sink, RotatingLines):
+                await stack.enter_async_context(_turning(sink))
+            if order.progress is not False:
+                live = sys.stderr.isatty()
+                stack.enter_context(progress.shown(lambda: progress.picture(engine, records), live=live))
+            return await records.write_to(sink, progress=stage.wrote)
+
+
+# --- reload -------------------------------------------------------------------------------
+
+
+class CurrentReferences:
+    """The token source of the tenants file as it was read last."""
+
+    def __init__(self, tenants: Tenants) -> None:
+        self._references: TokenSource = References(tenants.entries, secrets_of(tenants))
+
+    def replace(self, tenants: Tenants) -> None:
+        """Have what is resolved from now on be what `tenants` says."""
+        self._references = References(tenants.entries, secrets_of(tenants))
+
+    async def resolve(self, operation: Operation) -> Token | None:
+        """Return what the operation's reference gives now; None when it gives nothing."""
+        return await self._references.resolve(operation)
+
+
+def _rereading(order: WatchOrder, references: CurrentReferences, records: Watch) -> Rereading:
+    log, reread = library_logger(), order.reread
+
+    async def reload() -> None:
+        if reread is None:
+            return
+        try:
+            tenants = await asyncio.to_thread(reread)
+            found = await resolve_and_warn(tenants, order.options, secrets_of(tenants), log)
+            await records.replace(found)
+        except ConfigurationError as error:
+            refused = [*map(str, error.mistakes), _REFUSED]
+        else:
+            references.replace(tenants)
+            log.info("the tenants file was read again", operations=len(found), watched=len(records.subjects()))
+            return
+        for message in refused:
+            log.error(message)
+
+    return Rereading(order.tenants.path, reload)
+
+
+# --- output -------------------------------------------------------------------------------
+
+
+async def take_over_slots(state: _State, sink: JsonLines | RotatingLines) -> None:
+    """Have the state know which slots ended, as the output says: a program that was killed could not tell it.
+
+    To be called before the calls are taken over: what was read for them is not read again.
+    """
+    lines: Iterator[bytes] = iter(())
+    if isinstance(sink, RotatingLines):
+        lines = sink.marks()
+    elif (place := place_of(sink)) is not None and sink.place is not None and sink.position is not None:
+        lines = slot_ends(sink.place, await state.adopted(place), sink.position)
+    state.note_slots(await asyncio.to_thread(_last_ones, lines))
+
+
+def _last_ones(lines: Iterable[bytes]) -> list[SlotMark]:
+    """Return the last slot, and the last closing one, of everything that was watched."""
+    last: dict[tuple[str, str, str, str, bool], SlotMark] = {}
+    for line in lines:
+        if (mark := read_slot_mark(line)) is not None:
+            last[mark.tenant, mark.operation, mark.api, mark.month, mark.closing] = mark
+    return list(last.values())
+
+
+@asynccontextmanager
+async def _turning(sink: RotatingLines) -> AsyncIterator[None]:
+    """Have files of periods that are over finished in quiet times too."""
+
+    async def turn() -> None:
+        while True:
+            await asyncio.sleep(_TURN_EVERY)
+            await sink.turn()
+
+    task = asyncio.create_task(turn(), name="wolkvox-async turning")
+    try:
+        yield
+    finally:
+        task.cancel()
