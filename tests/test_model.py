@@ -13,7 +13,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from wolkvox_async.model import Call, ErrorKind, Operation, Token, normalise_server
+from wolkvox_async.model import Call, ErrorKind, Operation, Slot, Token, normalise_server
+from wolkvox_async.records import timestamp
 
 CANARY = "canary-5f2c8e9b71d04a36"
 
@@ -217,3 +218,8 @@ def test_a_token_is_found_in_an_answer_whichever_of_its_characters_are_escaped(e
     written = "".join(f"\\u{ord(c):04X}" if e or c in '"\\' else c for c, e in zip(text, escaped, strict=True))
     answer = token.redact(b'{"msg":"' + written.encode() + b'","n":"\\\\u0041"}')
     assert orjson.loads(answer) == {"msg": token.id, "n": "\\u0041"}
+
+
+@given(st.integers(0, 4_102_444_800_000))
+def test_a_slot_is_written_as_records_write_moments(due: int) -> None:
+    assert Slot(due, due).text == timestamp(Slot(due, due).at)

@@ -142,6 +142,12 @@ class Slot:
         """The due time (UTC)."""
         return datetime.fromtimestamp(self.due / 1000, UTC)
 
+    @property
+    def text(self) -> str:
+        """The due time as records write it."""
+        seconds, milliseconds = divmod(self.due, 1000)
+        return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{milliseconds:03}Z"
+
 
 class GapReason(StrEnum):
     """Why nothing was captured in a slot.

@@ -24,11 +24,11 @@ def question(interval: float = 300.0) -> Call:
 
 
 def test_what_is_due_soon_waits() -> None:
-    assert admission(question(), 292.0, wait=10, now=NOON) == Later(8.0)
+    assert admission(question(), 292.0, wait=10, now=lambda: NOON) == Later(8.0)
 
 
 def test_what_is_due_late_is_not_made_and_says_when_it_is_due() -> None:
-    verdict = admission(question(), 60.0, wait=10, now=NOON)
+    verdict = admission(question(), 60.0, wait=10, now=lambda: NOON)
     assert isinstance(verdict, Skipped)
     assert verdict.error.kind is ErrorKind.NOT_DUE
     assert "--interval" in verdict.error.message
@@ -36,19 +36,19 @@ def test_what_is_due_late_is_not_made_and_says_when_it_is_due() -> None:
 
 
 def test_an_interval_of_nothing_lets_everything_through() -> None:
-    assert admission(question(0), 0.0, wait=0, now=NOON) == Go()
+    assert admission(question(0), 0.0, wait=0, now=lambda: NOON) == Go()
 
 
 @pytest.mark.parametrize("since", [300.0, 300.5, 1e9])
 def test_what_is_due_is_made(since: float) -> None:
-    assert admission(question(), since, wait=0, now=NOON) == Go()
+    assert admission(question(), since, wait=0, now=lambda: NOON) == Go()
 
 
 @given(since=st.floats(0, 1e6), interval=st.floats(0, 1e6), wait=st.floats(0, 1e6))
 def test_nothing_is_made_before_its_time_and_nothing_waits_longer_than_allowed(
     since: float, interval: float, wait: float
 ) -> None:
-    match admission(question(interval), since, wait=wait, now=NOON):
+    match admission(question(interval), since, wait=wait, now=lambda: NOON):
         case Go():
             assert since >= interval - 0.001
         case Later(seconds=seconds):

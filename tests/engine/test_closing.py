@@ -65,3 +65,8 @@ def test_a_change_of_the_clocks_is_part_of_the_night(day: tuple[int, int, int], 
 def test_the_quotas_night_is_never_empty() -> None:
     before = datetime(2026, 11, 21, 23, 59, 59, 999999, tzinfo=ZoneInfo("America/Bogota")).astimezone(UTC)
     assert 110.0 < until(QUOTA, at=before) < 110.1
+
+
+def test_a_quota_that_is_used_up_early_in_the_day_is_asked_again_in_an_hour() -> None:
+    night = datetime(2026, 11, 22, 0, 30, tzinfo=ZoneInfo("America/Bogota")).astimezone(UTC)
+    assert until(QUOTA, at=night) == 110.0 + REFUSED_FOR

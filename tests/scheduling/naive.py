@@ -420,6 +420,8 @@ class NaiveScheduler:
         if kind in CLOSING:
             line.refusal = failure
             skipped = others
+            if kind is not ErrorKind.QUOTA:
+                self.held.add((line.token, first.lane))
         elif self.holds and kind not in NEVER_HOLD and not outage:
             self.held.add((line.token, first.lane))
             skipped = [item for item in others if item.lane == first.lane]

@@ -8,7 +8,7 @@ from wolkvox_async.model import AttemptOutcome, ErrorKind, Failed, Skipped
 from wolkvox_async.scheduling.decisions import Ended, Requeued, Settled
 from wolkvox_async.scheduling.queues import State
 from wolkvox_async.scheduling.retry import RetryPolicy
-from wolkvox_async.scheduling.skipping import CLOSING
+from wolkvox_async.scheduling.skipping import CLOSING, REFUSALS
 
 from .desk import Desk
 from .samples import ATTEMPT_KINDS, EMPTY, OK, call, failed, lane
@@ -411,8 +411,18 @@ def test_a_refused_token_takes_no_calls_until_it_opens(kind: ErrorKind) -> None:
     desk.now = 99
     assert kinds(desk.add("A1")) == {"A1": ErrorKind.QUOTA if kind is ErrorKind.QUOTA else ErrorKind.HELD}
     desk.now = 100
-    assert desk.add("A2") == []
+    assert desk.add("A2", lane=lane()) == []
     assert desk.start() == ["A2"]
+
+
+@pytest.mark.parametrize("kind", sorted(REFUSALS))
+def test_a_refused_token_takes_no_more_calls_of_its_run_ever(kind: ErrorKind) -> None:
+    desk = Desk(after_failure="continue")
+    desk.add("A0")
+    desk.start()
+    desk.end("A0", failed(kind), open_at=100)
+    desk.now = 1_000_000
+    assert kinds(desk.add("A1")) == {"A1": ErrorKind.HELD}
 
 
 def test_a_token_that_opened_again_is_not_refused_when_it_has_to_pause() -> None:

@@ -45,7 +45,7 @@ def _outlook(call: Call, known: Survey, since: dict[tuple[str, str], float], wai
         kind: Literal["quota", "held"] = "quota" if refusal.kind is ErrorKind.QUOTA else "held"
         return Outlook(call, now + timedelta(seconds=refusal.seconds), kind)
     asked = since.get((call.operation.token.id, call.question))
-    match GO if asked is None else admission(call, asked, wait=wait, now=now):
+    match GO if asked is None else admission(call, asked, wait=wait, now=lambda: now):
         case Go():
             return Outlook(call)
         case Later(seconds=seconds):

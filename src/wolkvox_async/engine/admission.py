@@ -6,6 +6,7 @@ interval is over: a call that is due within `wait` waits, a later one is not mad
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
@@ -34,10 +35,10 @@ class Later:
 Verdict: TypeAlias = Go | Later | Skipped
 
 
-def admission(call: Call, since: float, *, wait: float, now: datetime) -> Verdict:
+def admission(call: Call, since: float, *, wait: float, now: Callable[[], datetime]) -> Verdict:
     """Decide about a call whose question left `since` seconds ago, and was answered.
 
-    `now` is the wall clock's time, for what people read.
+    `now` tells the wall clock's time, for what people read.
     """
     due_in = call.interval - since
     if due_in <= _MOMENT:
@@ -45,4 +46,4 @@ def admission(call: Call, since: float, *, wait: float, now: datetime) -> Verdic
     if due_in <= wait:
         return Later(due_in)
     message = f"not called: the same was asked of this token {since:.0f} s ago, and --interval is {call.interval:g} s"
-    return Skipped(error(ErrorKind.NOT_DUE, message), now + timedelta(seconds=due_in))
+    return Skipped(error(ErrorKind.NOT_DUE, message), now() + timedelta(seconds=due_in))

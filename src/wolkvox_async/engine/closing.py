@@ -10,6 +10,7 @@ from wolkvox_async.model import Answer, AttemptOutcome, Breakdown, ErrorKind, Fa
 from wolkvox_async.windows import next_midnight, timezone
 
 REFUSED_FOR: Final = 3600.0  # seconds that a refused token stays closed
+_NEW_DAY: Final = 2  # hours of a new day in which a used-up quota says that the day is not so new
 
 
 @dataclass(slots=True)
@@ -75,6 +76,9 @@ def _within(told: float, span: Span) -> float:
 
 def _until_midnight(operation: Operation, at: datetime) -> float:
     # GUESS: the quota's day ends at midnight in the operation's timezone.
-    midnight = next_midnight(at.astimezone(timezone(operation.timezone)))
+    local = at.astimezone(timezone(operation.timezone))
+    if local.hour < _NEW_DAY:  # then it ends later than guessed, or our clock is ahead: ask again before the next day
+        return REFUSED_FOR
+    midnight = next_midnight(local)
     # In UTC, because the difference of two local times leaves out a change of the clocks between them.
     return (midnight.astimezone(UTC) - at).total_seconds()

@@ -71,8 +71,9 @@ class Endings:
 
     def unsent(self, calls: Iterable[Ended]) -> None:
         """End calls that were not sent, or not again."""
-        at = self._parts.clock.utc()
+        at = None
         for ended in calls:
+            at = at or self._parts.clock.utc()
             # A call that was tried was not skipped.
             outcome = self._refused.get(ended.call.id, ended.outcome)
             self._settle(ended.lane, Settlement(ended.call, outcome, ended.attempts, at, 0.0), 0)

@@ -26,7 +26,7 @@ from wolkvox_async.errors import OutputClosedError, UsageError
 from wolkvox_async.lines import line
 from wolkvox_async.marks import Mark, SlotMark, mark_of, slot_mark
 from wolkvox_async.model import Call, GapReason, Skipped
-from wolkvox_async.ports import Clock, OpenRun, RunOrder, Sink
+from wolkvox_async.ports import Alarm, Clock, OpenRun, RunOrder, Sink
 from wolkvox_async.records import (
     Counters,
     Gap,
@@ -153,6 +153,8 @@ class Records:
         self._handed: Sequence[Item] = ()  # to the reader, who has not asked for more yet
         self._position: int | None = None
         self._in_the_pipe: Final[deque[tuple[float, Sequence[Mark], Sequence[SlotMark]]]] = deque()
+        self._may_go_back = False  # what was delivered: a pipe whose reader goes away did not give it to him
+        self._pipe_alarm: Alarm | None = None
         self._reader: asyncio.Future[None] | None = None
         self._entered = self._left = self._is_read = False
         self._broken: Exception | None = None
@@ -274,6 +276,7 @@ class Records:
         A reader that went away has not read what was written within the last second: the
         calls of that second are taken back (unless the output can be read back itself).
         """
+        self._may_go_back = True
         try:
             async for lines in self.lines():
                 self._position = await sink.write(lines)
@@ -376,11 +379,20 @@ class Records:
             self._yard.ended(slots)
 
     def _remember(self, marks: Sequence[Mark], slots: Sequence[SlotMark]) -> None:
+        if not self._may_go_back:
+            self._yard.ended(slots)
+            return
+        now = self._parts.clock.now()
+        self._in_the_pipe.append((now, marks, slots))
+        if self._pipe_alarm is None:
+            self._pipe_alarm = self._parts.clock.alarm(now + _IN_THE_PIPE, self._pass_by)
+
+    def _pass_by(self) -> None:
+        """Take what was written to a pipe a while ago as read."""
         now, pipe = self._parts.clock.now(), self._in_the_pipe
-        if marks or slots:
-            pipe.append((now, marks, slots))
-        while pipe and pipe[0][0] < now - _IN_THE_PIPE:
+        while pipe and pipe[0][0] <= now - _IN_THE_PIPE:
             self._yard.ended(pipe.popleft()[2])
+        self._pipe_alarm = self._parts.clock.alarm(pipe[0][0] + _IN_THE_PIPE, self._pass_by) if pipe else None
 
     def _take_back(self) -> None:
         since = self._parts.clock.now() - _IN_THE_PIPE
@@ -390,6 +402,8 @@ class Records:
 
     def _arrived(self) -> None:
         """Take what was written to a pipe as read: its reader is there to the end."""
+        if self._pipe_alarm is not None:
+            self._pipe_alarm.cancel()
         for _, _, slots in self._in_the_pipe:
             self._yard.ended(slots)
         self._in_the_pipe.clear()

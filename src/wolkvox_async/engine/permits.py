@@ -95,7 +95,7 @@ class Permits:
         since = self._state.since(call.operation.token.id, call.question)
         if since is None:
             return GO
-        return admission(call, since, wait=self._terms.wait_for(call), now=self._clock.utc())
+        return admission(call, since, wait=self._terms.wait_for(call), now=self._clock.utc)
 
     def doubts(self, call: Call, names: Collection[str], *, kept: bool) -> bool:
         """Tell whether an answer that calls its operation `names`, on a `kept` connection, is another token's."""

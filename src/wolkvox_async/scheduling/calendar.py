@@ -30,6 +30,9 @@ from wolkvox_async.model import Slot
 from wolkvox_async.windows import next_month_start
 
 _MILLISECONDS: Final = 1_000
+_DAY: Final = 86_400_000
+_FIRST_DAY: Final = 2  # of a month in UTC: by then it has begun everywhere
+_LAST_DAY: Final = 26  # nowhere on earth does a month turn on it or on the day after
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +82,17 @@ class Timetable:
         return Slot(self.grid.before(due + 1), due, closing=due == closing, closed=closed)
 
     def _at(self, place: int, closed: int | None, lead: int) -> Slot:
+        if self._is_amid_the_month(place, lead):
+            return Slot(place, place, closed=closed)
         turn = self.turn(place)
         if turn is None or turn == closed or place + self.grid.interval <= turn - lead:
             return Slot(place, place, closed=closed)
         return Slot(place, max(place, turn - lead), closing=True, closed=turn)
+
+    def _is_amid_the_month(self, place: int, lead: int) -> bool:
+        """Tell quickly that no month turns anywhere within the next day; most places are such."""
+        day = datetime.fromtimestamp(place // _MILLISECONDS, UTC).day
+        return _FIRST_DAY <= day <= _LAST_DAY and lead + self.grid.interval < _DAY
 
     def turn(self, moment: int) -> int | None:
         """Return when the month of `moment` turns; None for what is not read by the month."""

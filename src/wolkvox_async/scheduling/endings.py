@@ -13,7 +13,7 @@ from .places import Places
 from .queues import Entry, Lane, Past, SerialQueue
 from .retry import RetryPolicy
 from .servers import Server
-from .skipping import CLOSING, NEVER_HOLD, held_by, unreachable
+from .skipping import CLOSING, NEVER_HOLD, REFUSALS, held_by, unreachable
 
 
 class Endings:
@@ -40,6 +40,8 @@ class Endings:
     def after(self, failure: Failed, queue: SerialQueue, *, holds: bool) -> tuple[Ended, ...]:
         """End the calls that must not follow the first one of `queue`: all of a closed token, or a held pass's."""
         if failure.error.kind in CLOSING:
+            if failure.error.kind in REFUSALS:
+                queue.lane.held[queue.token] = failure  # for the rest of the run, however long that is
             leaving = self._refused(queue, failure)
         elif holds and self._holds and queue.lane.holds and failure.error.kind not in NEVER_HOLD:
             queue.lane.held[queue.token] = failure
