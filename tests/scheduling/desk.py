@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from wolkvox_async.model import AttemptOutcome, Skipped
+from wolkvox_async.model import AttemptOutcome, GapReason, Skipped
 from wolkvox_async.scheduling.decisions import AfterFailure, Attempt, Ended, Limits, Requeued, Settled
 from wolkvox_async.scheduling.queues import Lane
 from wolkvox_async.scheduling.retry import RetryPolicy, ServerPolicy
@@ -83,6 +83,10 @@ class Desk:
         settled = self.scheduler.dismiss(self._flying.pop(name), outcome, now=self.now)
         self._goes_on(settled)
         return settled
+
+    def give_up(self, name: str, lane: Lane | None = None) -> Ended | GapReason | None:
+        """Take back a call whose slot is over."""
+        return self.scheduler.give_up(samples.call(name), lane or self.lane, now=self.now)
 
     def expire(self) -> dict[str, Ended]:
         """End the calls whose patience is over."""

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from wolkvox_async.engine import Engine, Records
 from wolkvox_async.model import ErrorKind
@@ -34,6 +34,16 @@ _REASONS: Final = {
 }
 
 
+class Shown(Protocol):
+    """One moment of what is being done."""
+
+    def line(self) -> str:
+        """Say it in one line."""
+
+    def block(self) -> RenderableType:
+        """Show it on a terminal."""
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """One moment of a pass."""
@@ -52,6 +62,10 @@ class Picture:
     def seconds_left(self) -> float | None:
         """A guess from the speed so far; None while there is none."""
         return (self.planned - self.done) / self.per_second if self.per_second > 0 else None
+
+    def block(self) -> RenderableType:
+        """Show it on a terminal."""
+        return _block(self)
 
     def line(self) -> str:
         """Say it in one line."""
@@ -121,7 +135,7 @@ def picture_of(counters: Counters, seen: Moment) -> Picture:
 
 
 @contextmanager
-def shown(look: Callable[[], Picture], *, live: bool) -> Iterator[None]:
+def shown(look: Callable[[], Shown], *, live: bool) -> Iterator[None]:
     """Show progress for the length of the block; `look` takes a picture."""
     task = asyncio.ensure_future((_live if live else _plain)(look))
     try:
@@ -130,21 +144,21 @@ def shown(look: Callable[[], Picture], *, live: bool) -> Iterator[None]:
         task.cancel()
 
 
-async def _plain(look: Callable[[], Picture]) -> None:
+async def _plain(look: Callable[[], Shown]) -> None:
     while True:
         await asyncio.sleep(LINE_EVERY)
         print(look().line(), file=sys.stderr, flush=True)  # noqa: T201 - this is the progress line
 
 
-async def _live(look: Callable[[], Picture]) -> None:
+async def _live(look: Callable[[], Shown]) -> None:
     # Imported here: rich takes longer than everything else a command needs.
     from rich.console import Console  # noqa: PLC0415
     from rich.live import Live  # noqa: PLC0415
 
     console = Console(stderr=True)
-    with Live(_block(look()), console=console, redirect_stdout=False, transient=True, auto_refresh=False) as live:
+    with Live(look().block(), console=console, redirect_stdout=False, transient=True, auto_refresh=False) as live:
         while True:
-            live.update(_block(look()), refresh=True)
+            live.update(look().block(), refresh=True)
             await asyncio.sleep(REDRAW_EVERY)
 
 

@@ -112,6 +112,15 @@ class Timekeeper:
         """Return everything that is watched."""
         return list(self._rounds)
 
+    @property
+    def size(self) -> int:
+        """How much is watched."""
+        return len(self._rounds)
+
+    def next_at(self) -> int | None:
+        """Return when something is due next."""
+        return self._rounds.next_at()
+
     def get(self, key: str) -> Watched | None:
         """Return what is watched under `key`."""
         return self._rounds.get(key)

@@ -91,6 +91,15 @@ class Watch(Records):
         """Return what is watched."""
         return [watched.subject for watched in self._entered_timekeeper().all()]
 
+    @property
+    def size(self) -> int:
+        """How many endpoints are watched, each of an operation."""
+        return self._entered_timekeeper().size
+
+    def next_at(self) -> int | None:
+        """Return when something is due next (Unix milliseconds)."""
+        return self._entered_timekeeper().next_at()
+
     def next_due(self, key: str) -> int | None:
         """Return when the next slot of a subject is due (Unix milliseconds); None when it is not watched."""
         watched = self._entered_timekeeper().get(key)

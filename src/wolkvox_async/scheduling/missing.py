@@ -20,6 +20,17 @@ _REASONS: Final[Mapping[ErrorKind, GapReason]] = MappingProxyType(
 )
 
 
+def waited_after(failure: Failed | None) -> GapReason:
+    """Return why a call leaves a gap whose token waited until it was too late; after that `failure`, if any."""
+    match None if failure is None else failure.error.kind:
+        case ErrorKind.TOKEN_BUSY:
+            return GapReason.BUSY
+        case ErrorKind.MAINTENANCE | ErrorKind.SERVER_DOWN:
+            return GapReason.DOWN
+        case _:
+            return GapReason.OVERRUN
+
+
 def reason_of(outcome: Outcome) -> GapReason:
     """Return why a call that ended so without an attempt leaves a gap.
 

@@ -21,6 +21,7 @@ from typing import Final
 from wolkvox_async.model import AttemptOutcome, GapReason, Token
 
 from .circuits import sign
+from .missing import waited_after
 from .queues import Budget, Entry, Lane, Line, Past, SerialQueue, State, outlived
 from .retry import ServerPolicy
 from .servers import Calendar, Server, Servers
@@ -156,8 +157,9 @@ class Places:
             return GapReason.DOWN
         if queue.line is queue.lane.budget.parked:
             return GapReason.SINK
-        waits_for_itself = queue.state in (State.IN_FLIGHT, State.WAITING)
-        return GapReason.OVERRUN if waits_for_itself else GapReason.INFEASIBLE
+        if queue.state is State.WAITING and past is not None:
+            return waited_after(past.trials.failure)
+        return GapReason.OVERRUN if queue.state is State.IN_FLIGHT else GapReason.INFEASIBLE
 
     def ripen(self, now: float) -> None:
         """Make ready the queues whose time has come, and one for each probe and each server's retry that is due."""

@@ -71,6 +71,7 @@ class Past:
     trials: Trials = UNTRIED
     open_at: float = 0.0  # before this nothing is sent with the token
     closed_by: Failed | None = None  # the refusal; until open_at calls are skipped, not kept
+    is_over: bool = False  # the call's slot is: it is not tried again
 
     @property
     def due(self) -> float:

@@ -246,7 +246,7 @@ class Scheduler:
         return queue is not None and bool(self._endings.take_out(queue, lane, now))
 
     def give_up(self, call: Call, lane: Lane, *, now: float) -> Ended | GapReason | None:
-        """Take back a call of a slot that is over; None when it is in flight or has ended.
+        """Take back a call of a slot that is over; None when it is in flight (it is not tried again), or has ended.
 
         One that was tried ends with its last failure; of one that never was, return what kept it back.
         """
@@ -256,6 +256,8 @@ class Scheduler:
         reason = self._places.why_unsent(queue)
         entry = self._endings.take_call(queue, call.id, now)
         if entry is None:
+            if queue.call.id == call.id:
+                queue.history().is_over = True
             return None
         failure = last_failure(entry[3])
         return reason if failure is None else Ended(call, lane, failure, attempts(entry[3]))
@@ -321,7 +323,7 @@ class Scheduler:
             decision = self._retry.outlast(failure, waited=now - max(opened_at, queue.added))
         else:
             decision = self._retry.decide(failure, past.trials, jitter=jitter)
-        if isinstance(decision, GiveUp) or queue.lane.closed or past.closed_by is not None:
+        if isinstance(decision, GiveUp) or queue.lane.closed or past.is_over or past.closed_by is not None:
             return self._finish(turn, number, failure, now, holds=not outage)
         past.ready_at = ready_at = max(now + decision.delay, past.open_at)
         self._places.give_back(queue.lane.budget)
