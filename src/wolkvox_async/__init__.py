@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .catalog import Catalog, Endpoint
-    from .engine import CallResult, Engine, Records, RunName, Summary
+    from .engine import CallResult, Engine, Records, RunName, Summary, Watch
     from .errors import (
         ConfigurationError,
         Mistake,
@@ -31,10 +31,21 @@ if TYPE_CHECKING:
         UsageError,
         WolkvoxError,
     )
-    from .model import CallError, ErrorKind, Operation, Token
+    from .model import CallError, ErrorKind, GapReason, Operation, Slot, Token
     from .planning import DateRange
-    from .ports import AttemptFailed, CallSettled, Clock, Hook, Sink, State, TokenClosed, TokenSource, Transport
-    from .records import CallRecord, Record, RowRecord, RunRecord
+    from .ports import (
+        AttemptFailed,
+        CallSettled,
+        Clock,
+        Hook,
+        Sink,
+        SlotMissed,
+        State,
+        TokenClosed,
+        TokenSource,
+        Transport,
+    )
+    from .records import CallRecord, GapRecord, Record, RowRecord, RunRecord
     from .settings.composition import OpenEngine, Parts, open_engine
     from .settings.entries import Tenants
     from .settings.options import Options
@@ -53,6 +64,8 @@ __all__ = [
     "Endpoint",
     "Engine",
     "ErrorKind",
+    "GapReason",
+    "GapRecord",
     "Hook",
     "Mistake",
     "OpenEngine",
@@ -70,6 +83,8 @@ __all__ = [
     "RunRecord",
     "SelectionError",
     "Sink",
+    "Slot",
+    "SlotMissed",
     "State",
     "StateError",
     "Summary",
@@ -79,6 +94,7 @@ __all__ = [
     "TokenSource",
     "Transport",
     "UsageError",
+    "Watch",
     "WolkvoxError",
     "__version__",
     "load_tenants",
@@ -87,13 +103,13 @@ __all__ = [
 
 _HOMES = {
     "catalog": "Catalog Endpoint",
-    "engine": "CallResult Engine Records RunName Summary",
+    "engine": "CallResult Engine Records RunName Summary Watch",
     "errors": "ConfigurationError Mistake OutputBusyError OutputClosedError OutputError RunError SelectionError "
     "StateError UsageError WolkvoxError",
-    "model": "CallError ErrorKind Operation Token",
+    "model": "CallError ErrorKind GapReason Operation Slot Token",
     "planning": "DateRange",
-    "ports": "AttemptFailed CallSettled Clock Hook Sink State TokenClosed TokenSource Transport",
-    "records": "CallRecord Record RowRecord RunRecord",
+    "ports": "AttemptFailed CallSettled Clock Hook Sink SlotMissed State TokenClosed TokenSource Transport",
+    "records": "CallRecord GapRecord Record RowRecord RunRecord",
     "settings.composition": "OpenEngine Parts open_engine",
     "settings.entries": "Tenants",
     "settings.options": "Options",
