@@ -28,6 +28,7 @@ from .feeding import PORTION
 from .lifetime import outlast
 
 LOOK_AGAIN: Final = 10.0  # seconds after which the wall clock is looked at, whatever is due
+_ENLISTED_AT_ONCE: Final = 1_000
 _MANY: Final = 10_000  # items that the reader has not taken: nothing more comes due until he has
 
 
@@ -79,6 +80,7 @@ class Timekeeper:
         self._former: Final[dict[str, Slot]] = {}  # the last slots of what is watched no more
         self._blocked_from: int | None = None  # the reader took nothing since then, for a while
         self._woken: Final = asyncio.Event()
+        self._replacing: Final = asyncio.Lock()
         self._is_stopping = False
         self._task: asyncio.Task[None] | None = None
 
@@ -87,7 +89,7 @@ class Timekeeper:
     async def begin(self) -> None:
         """Begin to watch."""
         self.started = self.now()
-        self._enlist(self._subjects, await self._watcher.last_slots())
+        await self._enlist(self._subjects, await self._watcher.last_slots())
         self._task = asyncio.create_task(self._live(), name="wolkvox_async timekeeper")
 
     def finish(self) -> None:
@@ -127,10 +129,11 @@ class Timekeeper:
 
     async def replace(self, subjects: Sequence[Subject]) -> None:
         """Watch these from now on; a slot of what stays is neither dropped nor doubled."""
-        last_slots = await self._watcher.last_slots()
-        self._drop({subject.key for subject in subjects})
-        self._enlist(subjects, last_slots)
-        self._woken.set()
+        async with self._replacing:
+            last_slots = await self._watcher.last_slots()
+            self._drop({subject.key for subject in subjects})
+            await self._enlist(subjects, last_slots)
+            self._woken.set()
 
     def _drop(self, wanted: set[str]) -> None:
         for watched in [watched for watched in self._rounds if watched.subject.key not in wanted]:
@@ -138,20 +141,23 @@ class Timekeeper:
             if watched.call is not None and self._watcher.give_up(watched.call) is not None:
                 self._gone(watched.call, GapReason.STOPPED)
 
-    def _enlist(self, subjects: Sequence[Subject], last_slots: Mapping[SlotKey, LastSlot]) -> None:
-        self._subjects = subjects
+    async def _enlist(self, subjects: Sequence[Subject], last_slots: Mapping[SlotKey, LastSlot]) -> None:
+        self._subjects, known, now = subjects, _Known(last_slots), self.now()
+        for number, subject in enumerate(subjects, 1):
+            self._enrol(subject, known, now)
+            if number % _ENLISTED_AT_ONCE == 0:
+                await asyncio.sleep(0)
         self.version += 1
-        known = _Known(last_slots)
-        now = self.now()
-        for subject in subjects:
-            watched = self._rounds.get(subject.key)
-            if watched is not None and watched.subject.timetable == subject.timetable:
-                self._rounds.replace(subject)
-                continue
-            if watched is not None:
-                self._forget(watched)
-            last = self._former.pop(subject.key, None)
-            self._rounds.add(subject, known.last(subject, now) if last is None else _moved(subject, last), now)
+
+    def _enrol(self, subject: Subject, known: _Known, now: int) -> None:
+        watched = self._rounds.get(subject.key)
+        if watched is not None and watched.subject.timetable == subject.timetable:
+            self._rounds.replace(subject)
+            return
+        if watched is not None:
+            self._forget(watched)
+        last = self._former.pop(subject.key, None)
+        self._rounds.add(subject, known.last(subject, now) if last is None else _moved(subject, last), now)
 
     def _forget(self, watched: Watched) -> None:
         self._rounds.remove(watched.subject.key)

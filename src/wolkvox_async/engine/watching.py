@@ -63,6 +63,7 @@ class Watch(Records):
     def supply(self, opened: OpenRun) -> Timekeeper:
         """Return what makes the calls of this watch."""
         rounds, subjects = Rounds(Leads(self._watch.leads)), self._watch.subjects(None)
+        self._total = len(subjects)
         self._timekeeper = Timekeeper(rounds, subjects, opened.id, self._parts.clock, self)
         return self._timekeeper
 
