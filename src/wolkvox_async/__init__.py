@@ -45,7 +45,7 @@ if TYPE_CHECKING:
         TokenSource,
         Transport,
     )
-    from .records import CallRecord, GapRecord, Record, RowRecord, RunRecord
+    from .records import CallRecord, GapRecord, Record, RowRecord, RunRecord, WatchRecord
     from .settings.composition import OpenEngine, Parts, open_engine
     from .settings.entries import Tenants
     from .settings.options import Options
@@ -95,6 +95,7 @@ __all__ = [
     "Transport",
     "UsageError",
     "Watch",
+    "WatchRecord",
     "WolkvoxError",
     "__version__",
     "load_tenants",
@@ -109,7 +110,7 @@ _HOMES = {
     "model": "CallError ErrorKind GapReason Operation Slot Token",
     "planning": "DateRange",
     "ports": "AttemptFailed CallSettled Clock Hook Sink SlotMissed State TokenClosed TokenSource Transport",
-    "records": "CallRecord GapRecord Record RowRecord RunRecord",
+    "records": "CallRecord GapRecord Record RowRecord RunRecord WatchRecord",
     "settings.composition": "OpenEngine Parts open_engine",
     "settings.entries": "Tenants",
     "settings.options": "Options",

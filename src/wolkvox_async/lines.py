@@ -11,13 +11,13 @@ from typing import Any, Final
 
 import orjson
 
-from .records import Gap, Item, Record, Settlement, call_record, gap_record, items_of, row_record, rows_of
+from .records import Gap, Item, Settlement, WatchRecord, call_record, gap_record, items_of, row_record, rows_of
 
 _WITH_MICROSECONDS: Final = len('"2026-11-21T21:43:47.120000Z"')
 _TO_MILLISECONDS: Final = len('"2026-11-21T21:43:47.120')
 
 
-def line(record: Record) -> bytes:
+def line(record: WatchRecord) -> bytes:
     """Write one record as a line."""
     return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
 

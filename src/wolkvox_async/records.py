@@ -120,7 +120,8 @@ class GapRecord(TypedDict):
     window: NotRequired[WindowField]
 
 
-Record: TypeAlias = RunRecord | RowRecord | CallRecord | GapRecord
+Record: TypeAlias = RunRecord | RowRecord | CallRecord
+WatchRecord: TypeAlias = Record | GapRecord
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from wolkvox_async.adapters.state import MemoryState
 from wolkvox_async.errors import SelectionError
 from wolkvox_async.model import Answer, Call
 from wolkvox_async.ports import SlotMissed
-from wolkvox_async.records import CallRecord, GapRecord, Record
+from wolkvox_async.records import CallRecord, GapRecord, WatchRecord
 from wolkvox_async.scheduling.decisions import Limits
 from wolkvox_async.scheduling.retry import RetryPolicy
 
@@ -26,27 +26,27 @@ FIVE = 300.0
 MINUTE = timedelta(minutes=1)
 
 
-def moment(record: Record) -> datetime:
+def moment(record: WatchRecord) -> datetime:
     slot = record["slot"] if record["type"] in ("row", "call", "gap") else None
     assert slot is not None
     return datetime.fromisoformat(slot)
 
 
-def ends(records: Sequence[Record]) -> list[CallRecord | GapRecord]:
+def ends(records: Sequence[WatchRecord]) -> list[CallRecord | GapRecord]:
     return [record for record in records if record["type"] in ("call", "gap")]
 
 
-def how(records: Sequence[Record]) -> Counter[str]:
+def how(records: Sequence[WatchRecord]) -> Counter[str]:
     return Counter(one["outcome"] if one["type"] == "call" else one["reason"] for one in ends(records))
 
 
-def due_times(records: Sequence[Record], api: str = "interactions") -> list[datetime]:
+def due_times(records: Sequence[WatchRecord], api: str = "interactions") -> list[datetime]:
     return [moment(one) for one in ends(records) if one["api"] == api]
 
 
-async def watched(stage: Stage, minutes: float, **options: object) -> list[Record]:
+async def watched(stage: Stage, minutes: float, **options: object) -> list[WatchRecord]:
     """Watch for so long, stop, and return the records."""
-    found: list[Record] = []
+    found: list[WatchRecord] = []
     async with stage.engine() as engine, engine.watch(**options) as records:  # type: ignore[arg-type]
         asyncio.get_running_loop().call_later(minutes * 60, engine.stop)
         found.extend([record async for record in records])
@@ -178,7 +178,7 @@ async def test_the_time_without_the_program_becomes_gaps() -> None:
 
 async def test_without_a_reader_slots_are_gaps_because_of_it() -> None:
     there = Stage(many(8), interval=FIVE, limits=Limits(max_in_flight=1))
-    found: list[Record] = []
+    found: list[WatchRecord] = []
     async with there.engine() as engine, engine.watch() as records:
         reading = aiter(records)
         found.append(await anext(reading))
@@ -258,7 +258,7 @@ async def test_a_closing_reading_that_could_not_be_taken_is_a_gap_that_says_so()
 async def test_what_was_due_while_the_clock_jumped_is_suspended(seconds: float) -> None:
     clock = LoopWall()
     there = stage(clock=clock)
-    found: list[Record] = []
+    found: list[WatchRecord] = []
     async with there.engine() as engine, engine.watch() as records:
         loop = asyncio.get_running_loop()
         loop.call_later(900, lambda: _jump(clock, seconds))
@@ -275,7 +275,7 @@ async def test_what_was_due_while_the_clock_jumped_is_suspended(seconds: float) 
 async def test_a_clock_that_is_set_back_repeats_no_slot() -> None:
     clock = LoopWall()
     there = stage(clock=clock)
-    found: list[Record] = []
+    found: list[WatchRecord] = []
     async with there.engine() as engine, engine.watch() as records:
         loop = asyncio.get_running_loop()
         loop.call_later(900, lambda: _jump(clock, -600.0))
@@ -293,7 +293,7 @@ def _jump(clock: LoopWall, seconds: float) -> None:
 async def test_a_reload_neither_drops_nor_doubles_a_slot() -> None:
     before, after = many(3), [*many(5)[1:]]
     there = Stage(before, interval=FIVE)
-    found: list[Record] = []
+    found: list[WatchRecord] = []
     async with there.engine() as engine, engine.watch() as records:
 
         async def change() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from wolkvox_async.errors import StateError
 from wolkvox_async.model import Call, Empty, Failed, Ok, Operation
@@ -23,7 +23,7 @@ from wolkvox_async.scheduling.skipping import REFUSALS
 
 from .crew import Rest
 from .deliveries import Deliveries
-from .passes import UNIT, Records
+from .passes import UNIT, Run
 from .roster import Roster
 
 BIG: Final = 1_048_576  # bytes: such an answer is delivered before another of its kind is read
@@ -51,7 +51,7 @@ class Endings:
     def __init__(self, parts: EndingParts) -> None:
         self._parts: Final = parts
         self._scheduler: Final = parts.scheduler
-        self.passes: Final[dict[Lane, Records]] = {}  # those with calls that have not ended
+        self.passes: Final[dict[Lane, Run[Any]]] = {}  # those with calls that have not ended
         self.callers: Final[dict[Lane, asyncio.Future[Settlement]]] = {}
         self._refused: Final[dict[str, Failed]] = {}  # why calls, by id, go on under another token
         self.stopped = False  # nothing goes on any more

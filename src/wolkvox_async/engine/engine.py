@@ -21,7 +21,7 @@ import asyncio
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from wolkvox_async.catalog import Catalog
 from wolkvox_async.errors import StateError, UsageError
@@ -44,7 +44,7 @@ from .deliveries import Deliveries
 from .endings import EndingParts, Endings
 from .feeding import Appetite, Feed
 from .lifetime import outlast
-from .passes import PassParts, Records
+from .passes import PassParts, Records, Run
 from .permits import Permits
 from .result import CallResult
 from .roster import Roster
@@ -169,7 +169,7 @@ class Engine:
             self._check_open()
             return self._roster.counts(chosen, now=opened.at, dates=dates)
 
-        def supply(opened: OpenRun, records: Records) -> Feed:
+        def supply(opened: OpenRun, records: Run[Any]) -> Feed:
             calls = self._roster.plan(chosen, run=opened.id, now=opened.at, dates=dates)
             return Feed(calls, opened.settled, records)
 
@@ -289,7 +289,7 @@ class Engine:
                 failure, until = refused
                 self._endings.unsent(self._scheduler.close(token, failure, now=now, until=until))
 
-    async def queue(self, records: Records, calls: list[Call]) -> None:
+    async def queue(self, records: Run[Any], calls: list[Call]) -> None:
         """Queue a pass's calls, once the state has read what is known of their tokens."""
         self._endings.passes[records.lane] = records
         if not records.lane.closed:
@@ -307,7 +307,7 @@ class Engine:
             self._add(wanted, records.lane, now=now)
         self._crew.dispatch()
 
-    async def appetite(self, records: Records) -> None:
+    async def appetite(self, records: Run[Any]) -> None:
         """Wait until more calls of a pass are of use."""
         await self._appetite.wait(records.lane)
 
@@ -317,11 +317,11 @@ class Engine:
             self._scheduler.release(lane, units)
             self._crew.dispatch()
 
-    def delivered(self, records: Records, marks: Sequence[Mark], position: int | None) -> None:
+    def delivered(self, records: Run[Any], marks: Sequence[Mark], position: int | None) -> None:
         """Settle calls that were delivered."""
         self._deliveries.delivered(records.lane, records.run, marks, position)
 
-    def undelivered(self, records: Records, marks: Sequence[Mark]) -> None:
+    def undelivered(self, records: Run[Any], marks: Sequence[Mark]) -> None:
         """Take back that calls were delivered."""
         self._deliveries.undelivered(records.run, marks)
 
@@ -330,7 +330,7 @@ class Engine:
         if marks:
             self._state.note_slots(marks)
 
-    def give_up(self, records: Records, call: Call) -> GapReason | None:
+    def give_up(self, records: Run[Any], call: Call) -> GapReason | None:
         """Take back a call of a slot that is over; return what it waited for if it was never sent."""
         now = self._clock.now()
         for wanted in {
@@ -348,7 +348,7 @@ class Engine:
                     pass
         return None
 
-    def end(self, records: Records) -> None:
+    def end(self, records: Run[Any]) -> None:
         """Forget what a pass has not called yet; its calls in flight are finished."""
         if not records.finished:
             self._endings.unsent(self._scheduler.drain(records.lane, now=self._clock.now()))
@@ -358,7 +358,7 @@ class Engine:
             self._endings.passes.pop(records.lane, None)
         self._deliveries.forget(records.lane)
 
-    async def close(self, records: Records) -> None:
+    async def close(self, records: Run[Any]) -> None:
         """Let go of the pass's run."""
         if records.opened is not None and self._failure is None:
             await self._state.close_run(records.run, complete=records.complete)

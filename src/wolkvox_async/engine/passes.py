@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, ClassVar, Final, Literal, Protocol, Self
+from typing import Any, ClassVar, Final, Generic, Literal, Protocol, Self, TypeVar, cast
 
 from wolkvox_async.errors import OutputClosedError, UsageError
 from wolkvox_async.lines import line
@@ -48,6 +48,9 @@ _COUNTED_AT_ONCE: Final = 5_000  # operations
 _IN_THE_PIPE: Final = 1.0  # seconds: what was written to a reader that went away within them did not arrive
 
 
+R = TypeVar("R")
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """What a pass came to; `stopped` when it was ended before its time."""
@@ -64,31 +67,31 @@ class Yard(Protocol):
     async def open(self, order: RunOrder) -> OpenRun:
         """Begin or take up the pass's run."""
 
-    async def queue(self, records: Records, calls: list[Call]) -> None:
+    async def queue(self, records: Run[Any], calls: list[Call]) -> None:
         """Read what is known of the tokens of `calls`, and queue these on the pass's lane."""
 
-    async def appetite(self, records: Records) -> None:
+    async def appetite(self, records: Run[Any]) -> None:
         """Wait until more calls of the pass are of use."""
 
     def room(self, lane: Lane, units: int) -> None:
         """Give `units` of room back to `lane`."""
 
-    def delivered(self, records: Records, marks: Sequence[Mark], position: int | None) -> None:
+    def delivered(self, records: Run[Any], marks: Sequence[Mark], position: int | None) -> None:
         """Settle calls that were delivered; the output ends at `position` behind them."""
 
     def ended(self, marks: Sequence[SlotMark]) -> None:
         """Note slots whose end was delivered."""
 
-    def give_up(self, records: Records, call: Call) -> GapReason | None:
+    def give_up(self, records: Run[Any], call: Call) -> GapReason | None:
         """Take back a call of a slot; return what it waited for if it was never sent."""
 
-    def undelivered(self, records: Records, marks: Sequence[Mark]) -> None:
+    def undelivered(self, records: Run[Any], marks: Sequence[Mark]) -> None:
         """Take back that calls were delivered."""
 
-    def end(self, records: Records) -> None:
+    def end(self, records: Run[Any]) -> None:
         """Forget what is queued of the pass."""
 
-    async def close(self, records: Records) -> None:
+    async def close(self, records: Run[Any]) -> None:
         """Let go of the pass's run."""
 
 
@@ -129,8 +132,8 @@ class PassParts:
     supply: Callable[[OpenRun, Any], Supply]  # of the run, to the pass
 
 
-class Records:
-    """The records of one pass, as they come.
+class Run(Generic[R]):
+    """The records of one run, as they come: a pass, or one life of a watch.
 
     Use it as a block and read it once: by iterating (dictionaries), by `lines` (bytes)
     or by `write_to`. Leaving the block early forgets what was not called yet.
@@ -260,10 +263,10 @@ class Records:
 
     # --- out ------------------------------------------------------------------------------
 
-    def __aiter__(self) -> Reading[Record]:
+    def __aiter__(self) -> Reading[R]:
         """Iterate over the records as dictionaries."""
         self._read_once()
-        return Reading(self, self._as_records, lambda record: record)
+        return Reading(self, self._as_records, lambda record: cast("R", record))
 
     def lines(self) -> Reading[bytes]:
         """Iterate over whole lines, several at a time."""
@@ -347,12 +350,12 @@ class Records:
         undone = self.counters.failed + self.counters.skipped
         return self.finished and not (undone or self.backlog or self._handed or self.stopped)
 
-    def _as_records(self, batch: list[Item]) -> Iterator[Record]:
+    def _as_records(self, batch: list[Item]) -> Iterator[R]:
         for item in batch:
             for record in item_records(self.run, item):
                 if record["type"] != "row":
                     self._handed = (item,)
-                yield record
+                yield cast("R", record)
             self._acknowledge()
 
     def _as_lines(self, batch: list[Item]) -> Iterator[bytes]:
@@ -407,3 +410,7 @@ class Records:
         for _, _, slots in self._in_the_pipe:
             self._yard.ended(slots)
         self._in_the_pipe.clear()
+
+
+class Records(Run[Record]):
+    """The records of one pass, as they come."""

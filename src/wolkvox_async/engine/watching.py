@@ -21,14 +21,14 @@ from wolkvox_async.errors import UsageError
 from wolkvox_async.model import Call, GapReason, Ok
 from wolkvox_async.planning import Subscription
 from wolkvox_async.ports import Hook, LastSlot, OpenRun, SlotKey, SlotMissed, State
-from wolkvox_async.records import Gap, Settlement
+from wolkvox_async.records import Gap, Settlement, WatchRecord
 from wolkvox_async.scheduling.leads import Leads, LeadTerms
 from wolkvox_async.scheduling.missing import reason_of
 from wolkvox_async.scheduling.rounds import Rounds
 from wolkvox_async.scheduling.scheduler import Scheduler
 from wolkvox_async.scheduling.subjects import Subject
 
-from .passes import PassParts, Records, Yard
+from .passes import PassParts, Run, Yard
 from .timekeeping import Timekeeper
 
 
@@ -49,7 +49,7 @@ class WatchParts:
     only_changes: bool = False
 
 
-class Watch(Records):
+class Watch(Run[WatchRecord]):
     """The records of everything that is watched, as they come."""
 
     watches: ClassVar = True
