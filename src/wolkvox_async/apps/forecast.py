@@ -1,66 +1,92 @@
-"""How long a pass takes at the least, and what of it cannot be met. Pure."""
+"""How long a pass takes, what it cannot beat, and what of it cannot be met. Pure."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from wolkvox_async.model import Call
-from wolkvox_async.settings.options import Options
+
+from .rehearsal import Audience, Rehearsal, Scene
 
 CALLS_PER_LICENCE: Final = 1_000  # a day, as the vendor documents
 
 
+class _Waiting(Audience):
+    """Has calls be waited for."""
+
+    def __init__(self, dues: Mapping[str, float]) -> None:
+        self._dues: Final = dues
+
+    def earliest(self, call: Call) -> float:
+        return self._dues.get(call.id, 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a pass comes to; `seconds` is a bound from below, `bound_by` says what sets it."""
+    """What a pass comes to: it takes `about` so many seconds, at least `seconds`; `bound_by` says what sets those."""
 
     calls: int
     operations: int
     tokens: int
     servers: int
     by_api: tuple[tuple[str, int], ...]
-    latency: float
+    about: float
+    most_in_flight: int
     seconds: float
     bound_by: str
     cannot: tuple[str, ...]
 
 
-def _bound_in_all(seconds: float, options: Options) -> list[tuple[float, str]]:
-    if options.max_in_flight == "auto":  # then the others are the bounds
-        return []
-    return [(seconds / options.max_in_flight, f"{options.max_in_flight} calls in flight in all")]
+def forecast(
+    calls: Sequence[Call], scene: Scene, licences: Mapping[str, int], *, dues: Mapping[str, float] | None = None
+) -> Forecast:
+    """Work out what `calls` come to; `licences` by operation path.
 
-
-def forecast(calls: Sequence[Call], options: Options, latency: float, licences: Mapping[str, int]) -> Forecast:
-    """Work out the bounds for `calls` that take `latency` seconds each; `licences` by operation path."""
-    tokens = Counter(call.operation.token for call in calls)
-    servers = Counter(call.operation.server for call in calls)
-    bounds = [
-        *_bound_in_all(len(calls) * latency, options),
-        *(
-            (count * latency / options.per_server, f"server {name}, {options.per_server} calls in flight at once")
-            for name, count in servers.items()
-        ),
-        *((count * latency, f"token {token.id}, one call after the other") for token, count in tokens.items()),
-    ]
-    seconds, bound_by = max(bounds, default=(0.0, "nothing to call"))
+    `dues` are seconds for which a call, by its id, is waited for. Takes about 10 us a call.
+    """
+    rehearsal = Rehearsal(scene, _Waiting(dues or {}))
+    rehearsal.go_through(calls)
+    seconds, bound_by = max(_bounds(calls, scene), default=(0.0, "nothing to call"))
     by_path = Counter(call.operation.path for call in calls)
-    cannot = [
+    return Forecast(
+        calls=len(calls),
+        operations=len(by_path),
+        tokens=len({call.operation.token for call in calls}),
+        servers=len({call.operation.server for call in calls}),
+        by_api=tuple(Counter(call.api for call in calls).most_common()),
+        about=rehearsal.now,
+        most_in_flight=rehearsal.flying.most_in_all,
+        seconds=seconds,
+        bound_by=bound_by,
+        cannot=tuple(_beyond_quota(by_path, licences)),
+    )
+
+
+def _bounds(calls: Iterable[Call], scene: Scene) -> list[tuple[float, str]]:
+    """Return what a pass cannot take less than, each with what sets it."""
+    limits = scene.limits
+    tokens, servers = defaultdict[str, float](float), defaultdict[str, float](float)
+    for call in calls:
+        seconds = scene.seconds(call.operation, call.api)
+        tokens[call.operation.token.id] += seconds
+        servers[call.operation.server] += seconds
+    in_all = (sum(tokens.values()) / limits.max_in_flight, f"{limits.max_in_flight} calls in flight in all")
+    return [
+        *([] if scene.auto or not tokens else [in_all]),  # auto: then the others are the bounds
+        *(
+            (work / limits.per_server, f"server {name}, {limits.per_server} calls in flight at once")
+            for name, work in servers.items()
+        ),
+        *((work, f"token {token}, one call after the other") for token, work in tokens.items()),
+    ]
+
+
+def _beyond_quota(by_path: Mapping[str, int], licences: Mapping[str, int]) -> list[str]:
+    return [
         f"{path}: {count} calls, but {licences[path]} licences allow {licences[path] * CALLS_PER_LICENCE} a day"
         for path, count in by_path.items()
         if path in licences and count > licences[path] * CALLS_PER_LICENCE
     ]
-    return Forecast(
-        calls=len(calls),
-        operations=len(by_path),
-        tokens=len(tokens),
-        servers=len(servers),
-        by_api=tuple(Counter(call.api for call in calls).most_common()),
-        latency=latency,
-        seconds=seconds,
-        bound_by=bound_by,
-        cannot=tuple(cannot),
-    )
