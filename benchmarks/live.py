@@ -85,7 +85,7 @@ def main() -> int:
 def _watch(at: Vendor, seconds: float, listen: str) -> Seen:
     output = at.folder / "usage.jsonl"
     command = [*PROGRAM, "watch", "--tenants", str(at.tenants), "--base-url", at.base_url, "--output", str(output)]
-    command += ["--state", str(at.folder / "state"), "--no-progress", "--log-level", "error"]
+    command += ["--state", str(at.folder / "state"), "--no-progress", "--log-level", "error", "--listen", listen]
     seen = Seen()
     process = subprocess.Popen(command, preexec_fn=_on_one_core)  # noqa: PLW1509 - it starts no thread
     with _ended(process, seen):

@@ -110,7 +110,7 @@ def test_a_call_that_was_tried_is_taken_back_with_its_last_failure() -> None:
     desk = Desk()
     desk.add("A0")
     desk.start()
-    desk.end("A0", failed(ErrorKind.SERVER_ERROR))
+    desk.end("A0", failed(ErrorKind.SERVER_ERROR), jitter=0.9)
     ended = desk.give_up("A0")
     assert isinstance(ended, Ended)
     assert (ended.attempts, ended.outcome) == (1, failed(ErrorKind.SERVER_ERROR))

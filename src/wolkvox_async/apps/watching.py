@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final, TypeAlias
 
 from wolkvox_async.adapters.clock import LoopClock
@@ -18,6 +20,7 @@ from wolkvox_async.adapters.jsonlines import (
     open_rotating,
     slot_ends,
 )
+from wolkvox_async.adapters.secrets import Secrets
 from wolkvox_async.adapters.state import MemoryState, SqliteState
 from wolkvox_async.adapters.telemetry import library_logger
 from wolkvox_async.engine import Summary, Watch
@@ -26,6 +29,7 @@ from wolkvox_async.marks import SlotMark, read_slot_mark
 from wolkvox_async.model import Operation, Token
 from wolkvox_async.planning import DateRange
 from wolkvox_async.ports import Clock, TokenSource
+from wolkvox_async.references import EnvReference, FileReference
 from wolkvox_async.settings.composition import Parts, open_engine, resolve_and_warn
 from wolkvox_async.settings.entries import Tenants
 from wolkvox_async.settings.options import Options
@@ -33,8 +37,11 @@ from wolkvox_async.settings.resolution import References, secrets_of
 
 from . import progress
 from .exits import Exit, of_signal
+from .glance import glance
 from .passing import Ending, Stage, calm_collector, output_name, place_of, state_of, take_over
 from .rereading import Rereading
+from .serving.guard import Address
+from .serving.lookout import Lookout, Window
 from .signals import Reactions, StopSignals
 
 _State: TypeAlias = SqliteState | MemoryState
@@ -57,6 +64,7 @@ class WatchOrder:
     drain: float = 10.0
     progress: bool | None = None
     only_changes: bool = False
+    window: Window | None = None
     reread: Callable[[], Tenants] | None = None
 
 
@@ -97,19 +105,45 @@ async def _with_output(order: WatchOrder, sink: JsonLines | RotatingLines, parts
 
 async def _watch(order: WatchOrder, sink: JsonLines | RotatingLines, stage: Stage, parts: Parts) -> Summary:
     references = CurrentReferences(order.tenants)
-    async with open_engine(order.tenants, order.options, parts=replace(parts, tokens=references)) as engine:
+    if parts.clock is None or parts.state is None:
+        raise AssertionError("the program brings both")
+    clock = parts.clock
+    lookout = Lookout(parts.clock, parts.state, order.window, library_logger())
+    parts = replace(parts, tokens=references, hooks=(*parts.hooks, *lookout.hooks))
+    async with open_engine(order.tenants, order.options, parts=parts) as engine:
         stage.engine = engine
         output = order.output if isinstance(sink, RotatingLines) else output_name(sink, order.output)
         watch = engine.watch(apis=order.apis, dates=order.dates, only_changes=order.only_changes, output=output)
         async with watch as records, AsyncExitStack() as stack:
             calm_collector()
-            stack.enter_context(_rereading(order, references, records))
+            felt = await stack.enter_async_context(lookout.at(records, engine, sink))
+            stack.enter_context(_rereading(order, references, records, lookout))
             if isinstance(sink, RotatingLines):
                 await stack.enter_async_context(_turning(sink))
             if order.progress is not False:
                 live = sys.stderr.isatty()
-                stack.enter_context(progress.shown(lambda: progress.picture(engine, records), live=live))
-            return await records.write_to(sink, progress=stage.wrote)
+                stack.enter_context(progress.shown(lambda: glance(engine, records, clock), live=live))
+            return await records.write_to(felt, progress=stage.wrote)
+
+
+def window(listen: str, bearer: str | None) -> Window | None:
+    """Return where people may look in, from the options as they are written; raises `ConfigurationError`."""
+    if listen == "off":
+        return None
+    found = Window(Address.parse(listen), None if bearer is None else _bearer(bearer))
+    found.check()
+    return found
+
+
+def _bearer(text: str) -> Token:
+    kind, _, where = text.partition(":")
+    if kind not in ("env", "file") or not where:
+        raise ConfigurationError("--listen-token says where the token is to be found: env:NAME or file:PATH")
+    reference = EnvReference(where) if kind == "env" else FileReference(where)
+    found = asyncio.run(Secrets(Path.cwd(), os.environ).resolve(reference))
+    if isinstance(found, Token):
+        return found
+    raise ConfigurationError(f"--listen-token: {found.message}")
 
 
 # --- reload -------------------------------------------------------------------------------
@@ -130,12 +164,16 @@ class CurrentReferences:
         return await self._references.resolve(operation)
 
 
-def _rereading(order: WatchOrder, references: CurrentReferences, records: Watch) -> Rereading:
+def _rereading(order: WatchOrder, references: CurrentReferences, records: Watch, lookout: Lookout) -> Rereading:
     log, reread = library_logger(), order.reread
 
     async def reload() -> None:
-        if reread is None:
-            return
+        if reread is not None:
+            lookout.reloading()
+            await take(reread)
+            lookout.reloaded(records)
+
+    async def take(reread: Callable[[], Tenants]) -> None:
         try:
             tenants = await asyncio.to_thread(reread)
             found = await resolve_and_warn(tenants, order.options, secrets_of(tenants), log)

@@ -9,13 +9,17 @@ import click
 
 from wolkvox_async.apps.exits import Exit
 from wolkvox_async.errors import ConfigurationError, Mistake, StateError
-from wolkvox_async.settings.options import ENGINE_OPTIONS, STATE_OPTIONS
+from wolkvox_async.settings.options import ENGINE_OPTIONS, STATE_OPTIONS, Option, text
 
 from .fetch import is_same_file, output_mistakes
 from .options import API, DATES, DRAIN, LOGGING, ONLY, OUTPUT, TENANTS, options, read
 from .speech import refuse, say
 
-TABLE = (TENANTS, OUTPUT, *STATE_OPTIONS, *ENGINE_OPTIONS, *DATES, DRAIN, *LOGGING)
+LISTEN = Option("listen", "127.0.0.1:9464", text, "HOST:PORT", "metrics, health and status page; off: none of them")
+LISTEN_TOKEN = Option(
+    "listen-token", None, text, "REFERENCE", "env:NAME or file:PATH, the bearer token that others have to show"
+)
+TABLE = (LISTEN, LISTEN_TOKEN, TENANTS, OUTPUT, *STATE_OPTIONS, *ENGINE_OPTIONS, *DATES, DRAIN, *LOGGING)
 
 
 @click.command()
@@ -62,6 +66,7 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
             drain=said.values["drain"],
             progress=progress,
             only_changes=given["only_changes"],
+            window=watching.window(said.values["listen"], said.values["listen_token"]),
             reread=partial(reread, said.values["tenants"], said.values["base_url"], only, api),
         )
         ending = passing.run(lambda: watching.run_watch(order))
