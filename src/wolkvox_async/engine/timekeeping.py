@@ -29,6 +29,8 @@ from .lifetime import outlast
 
 LOOK_AGAIN: Final = 10.0  # seconds after which the wall clock is looked at, whatever is due
 _ENLISTED_AT_ONCE: Final = 1_000
+_STANDSTILL: Final = 3 * LOOK_AGAIN  # seconds: whoever looks so seldom was kept from it
+_OWN_REASONS: Final = frozenset({GapReason.OVERRUN, GapReason.INFEASIBLE})
 _MANY: Final = 10_000  # items that the reader has not taken: nothing more comes due until he has
 
 
@@ -78,6 +80,8 @@ class Timekeeper:
         self._watcher: Final = watcher
         self._open: Final[dict[str, Watched]] = {}  # by call id
         self._former: Final[dict[str, Slot]] = {}  # the last slots of what is watched no more
+        self._looked_at = 0  # when what was due was taken last
+        self._stood_still = False  # between that and now: what was not sent could not be
         self._blocked_from: int | None = None  # the reader took nothing since then, for a while
         self._woken: Final = asyncio.Event()
         self._replacing: Final = asyncio.Lock()
@@ -88,7 +92,7 @@ class Timekeeper:
 
     async def begin(self) -> None:
         """Begin to watch."""
-        self.started = self.now()
+        self.started = self._looked_at = self.now()
         await self._enlist(self._subjects, await self._watcher.last_slots())
         self._task = asyncio.create_task(self._live(), name="wolkvox_async timekeeper")
 
@@ -182,6 +186,7 @@ class Timekeeper:
     async def _come_due(self) -> bool:
         """Take what is due, a portion at a time; return whether there may be more."""
         now = self.now()
+        self._stood_still = now - self._looked_at > _STANDSTILL * 1000
         while (turned := self._rounds.turned(now)) is not None:
             self._ended(turned)
         calls, due = [], None
@@ -197,6 +202,7 @@ class Timekeeper:
         if len(self._watcher.backlog) > _MANY:
             self._blocked_from = self.now() if self._blocked_from is None else self._blocked_from
             await self._watcher.backlog.taken()
+        self._looked_at = self.now()
         return due is not None
 
     async def _until_next(self) -> None:
@@ -226,7 +232,8 @@ class Timekeeper:
         """Take back the call of a slot that is over; return whether it has ended now, or had before."""
         call = watched.call
         if call is not None and (reason := self._watcher.give_up(call)) is not None:
-            self._gone(call, reason)
+            overslept = self._stood_still and reason in _OWN_REASONS
+            self._gone(call, GapReason.SUSPENDED if overslept else reason)
         return call is None or call.id not in self._open
 
     # --- how slots end --------------------------------------------------------------------

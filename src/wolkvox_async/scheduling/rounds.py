@@ -6,12 +6,13 @@ followed by the next one at once, with the lead as it is then. Times in Unix mil
 A slot is not begun:
 
 * in the place behind a closing reading, where it would be too early (`closing`);
-* when it was due before the program watched (`stopped`);
-* when it comes up late by more than a tenth of its interval (`suspended`): the machine or
-  the process stood still, or the clock was set forward. Begun so late, it would make the
-  next ones late as well, for the same is not asked twice within an interval.
+* when it comes up late by more than a tenth of its interval. Begun so late, it would make
+  the next ones late as well, for the same is not asked twice within an interval. The
+  program did not run when it was due (`stopped`); or the machine or the process stood
+  still, or the clock was set forward (`suspended`).
 
-A closing slot is begun as long as its month has not turned, whatever happened before.
+A closing slot is begun as long as its month has not turned, whatever happened before. So
+a restart that is over within a tenth of the interval costs nothing.
 """
 
 from __future__ import annotations
@@ -136,14 +137,12 @@ class Rounds:
     def _gap(self, watched: Watched, slot: Slot, now: int) -> GapReason | None:
         if slot.dropped:
             return GapReason.CLOSING
-        has_stopped = slot.due < watched.since
+        latest = slot.due + grace(watched.subject.interval) * 1000
         if slot.closing and slot.closed is not None:
-            if now < slot.closed:
-                return None
-            return GapReason.STOPPED if has_stopped else GapReason.SUSPENDED
-        if has_stopped:
-            return GapReason.STOPPED
-        return GapReason.SUSPENDED if now - slot.due > grace(watched.subject.interval) * 1000 else None
+            latest = slot.closed - 1
+        if now <= latest:
+            return None
+        return GapReason.STOPPED if slot.due < watched.since else GapReason.SUSPENDED
 
     def _counts(self, entry: tuple[int, int, Watched, Slot]) -> bool:
         _, _, watched, slot = entry
