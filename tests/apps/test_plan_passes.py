@@ -12,13 +12,14 @@ import pytest
 from tests.apps.virtual import (
     APIS,
     Shape,
+    WholeWall,
     by_chance,
     constant,
     one_slow_endpoint,
     one_slow_server,
     passed,
 )
-from tests.engine.stage import GOOD, LoopWall, Stage, many, read_all, subscription
+from tests.engine.stage import GOOD, Stage, many, read_all, subscription
 from wolkvox_async.apps.forecast import Forecast, forecast
 from wolkvox_async.apps.rehearsal import Rehearsal, Scene
 from wolkvox_async.model import Answer, Call
@@ -108,7 +109,7 @@ async def test_calls_that_are_waited_for_are_predicted_with_their_waits() -> Non
         return GOOD
 
     interval = 30.0
-    stage = Stage(shape.subscriptions, script, LoopWall(), limits=shape.limits, interval=interval, wait=interval)
+    stage = Stage(shape.subscriptions, script, WholeWall(), limits=shape.limits, interval=interval, wait=interval)
     async with stage.engine() as engine:
         await read_all(engine)
         began, calls = loop.time(), planned(shape)

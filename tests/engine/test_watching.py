@@ -12,7 +12,7 @@ import pytest
 
 from wolkvox_async.adapters.state import MemoryState
 from wolkvox_async.errors import SelectionError
-from wolkvox_async.model import Answer, Call
+from wolkvox_async.model import Answer, Call, Operation, Token
 from wolkvox_async.ports import SlotMissed
 from wolkvox_async.records import CallRecord, GapRecord, WatchRecord
 from wolkvox_async.scheduling.decisions import Limits
@@ -312,3 +312,63 @@ async def test_a_reload_neither_drops_nor_doubles_a_slot() -> None:
     seen = Counter((one["tenant"], one["slot"]) for one in ends(found))
     assert set(seen.values()) == {1}
     assert set(how(found)) <= {"ok", "stopped"}
+
+
+async def test_it_ends_when_it_is_told_to_although_nothing_was_due_yet() -> None:
+    there = stage()
+    async with there.engine() as engine, engine.watch() as records:
+        began = asyncio.get_running_loop().time()
+        engine.stop()
+        events = [record["event"] async for record in records if record["type"] == "run"]
+        took = asyncio.get_running_loop().time() - began
+    assert events == ["started", "stopped"]
+    assert took < 1
+
+
+class SlowSource:
+    """A token source that takes a minute, and finds the same."""
+
+    async def resolve(self, operation: Operation) -> Token:
+        await asyncio.sleep(60)
+        return Token(f"another-{operation.path}")
+
+
+async def test_an_operation_may_go_while_its_refused_token_is_looked_for() -> None:
+    def script(call: Call, _number: int) -> Answer:
+        return REFUSED if call.operation.tenant == "t0" else GOOD
+
+    there = Stage(many(2), script, interval=FIVE, tokens=SlowSource())
+    found: list[WatchRecord] = []
+    async with there.engine() as engine, engine.watch() as records:
+        loop = asyncio.get_running_loop()
+
+        async def remove() -> None:
+            while not any(call.operation.tenant == "t0" for call in there.scripted.calls):
+                await asyncio.sleep(1)
+            await records.replace(many(2)[1:])
+
+        removing = asyncio.create_task(remove())
+        loop.call_later(1800, engine.stop)
+        found.extend([record async for record in records])
+        await removing
+    assert how([one for one in ends(found) if one["tenant"] == "t0"]) == {"failed": 1}
+    assert how([one for one in ends(found) if one["tenant"] == "t1"]) == {"ok": 6}
+
+
+async def test_what_comes_back_after_a_week_begins_with_its_next_slot() -> None:
+    there = Stage(many(2), interval=FIVE)
+    found: list[WatchRecord] = []
+    async with there.engine() as engine, engine.watch() as records:
+
+        async def change() -> None:
+            await asyncio.sleep(1000)
+            await records.replace(many(2)[1:])
+            await asyncio.sleep(7 * 86_400)
+            await records.replace(many(2))
+            await asyncio.sleep(1000)
+            engine.stop()
+
+        changing = asyncio.create_task(change())
+        found.extend([record async for record in records])
+        await changing
+    assert set(how([one for one in ends(found) if one["tenant"] == "t0"])) == {"ok"}

@@ -153,3 +153,18 @@ def test_the_place_before_a_moment_is_the_last_one(moment: int, phase: int) -> N
     place = Grid(INTERVAL, phase).before(moment)
     assert place < moment <= place + INTERVAL
     assert place % INTERVAL == phase
+
+
+@given(zones, moments, phases, leads, st.integers(0, 3 * DAY))
+def test_whoever_goes_on_later_has_the_same_slots_as_whoever_never_left(
+    zone: str, moment: int, phase: int, lead: int, away: int
+) -> None:
+    timetable = Timetable(Grid(INTERVAL, phase), timezone(zone))
+    last = timetable.first(moment, lead)
+    since = moment + away
+    expected = timetable.next(last, lead)
+    while expected.due < since:
+        expected = timetable.next(expected, lead)
+    found = timetable.after(last, since, lead)
+    assert found.place == expected.place
+    assert found.due >= since

@@ -119,8 +119,9 @@ class Endings:
             if token is not None and token != operation.token:
                 renewed[operation.path] = replace(operation, token=token)
         await self._parts.state.look([operation.token.id for operation in renewed.values()])
-        self._parts.roster.renew(renewed.values())
-        return renewed
+        roster = self._parts.roster
+        roster.renew(renewed.values(), settled.ended.call.operation.token)
+        return {path: operation for path, operation in renewed.items() if roster.knows(path)}
 
     def _settle_refused(
         self, settled: Settled, settlement: Settlement, units: int, renewed: dict[str, Operation]

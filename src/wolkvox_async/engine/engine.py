@@ -274,10 +274,12 @@ class Engine:
 
     # --- a pass's side of it (see passes.Yard) -------------------------------------------------
 
-    async def open(self, order: RunOrder) -> OpenRun:
-        """Begin or take up the pass's run."""
+    async def open(self, records: Run[Any], order: RunOrder) -> OpenRun:
+        """Begin or take up a run, which from now on is told when it is to stop."""
         self._check_open()
-        return await self._state.open_run(order)
+        opened = await self._state.open_run(order)
+        self._endings.passes[records.lane] = records
+        return opened
 
     async def look(self, calls: Collection[Call]) -> None:
         """Have the state read what is known of the calls' tokens, and mind what it says of them."""
@@ -291,7 +293,6 @@ class Engine:
 
     async def queue(self, records: Run[Any], calls: list[Call]) -> None:
         """Queue a pass's calls, once the state has read what is known of their tokens."""
-        self._endings.passes[records.lane] = records
         if not records.lane.closed:
             await self.look(calls)
         if self._endings.stopped:

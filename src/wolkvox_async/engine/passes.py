@@ -64,8 +64,8 @@ class Summary:
 class Yard(Protocol):
     """What a pass needs of its engine."""
 
-    async def open(self, order: RunOrder) -> OpenRun:
-        """Begin or take up the pass's run."""
+    async def open(self, records: Run[Any], order: RunOrder) -> OpenRun:
+        """Begin or take up a run, which from now on is told when it is to stop."""
 
     async def queue(self, records: Run[Any], calls: list[Call]) -> None:
         """Read what is known of the tokens of `calls`, and queue these on the pass's lane."""
@@ -200,7 +200,7 @@ class Run(Generic[R]):
         return self._parts.order.id if self.opened is None else self.opened.id
 
     async def _begin(self) -> None:
-        self.opened = opened = await self._yard.open(self._parts.order)
+        self.opened = opened = await self._yard.open(self, self._parts.order)
         self.counters = replace(opened.counters)
         for number, calls in enumerate(self._parts.counts(opened), 1):
             self._total += calls

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from wolkvox_async.catalog import Catalog, Dates
 from wolkvox_async.errors import SelectionError, UsageError
-from wolkvox_async.model import Call, Operation
+from wolkvox_async.model import Call, Operation, Token
 from wolkvox_async.planning import DateRange, MonthWord, Subscription, Wanted, call, counts, plan, windows
 from wolkvox_async.scheduling.subjects import Subject, Subjects
 from wolkvox_async.selection import restrict, select, subscribed
@@ -107,9 +107,16 @@ class Roster:
         planned = call(found.operation, endpoint, run=run, window=window, interval=self._interval)
         return replace(planned, paced=False)
 
-    def renew(self, operations: Iterable[Operation]) -> None:
-        """Take in operations whose token changed."""
+    def knows(self, path: str) -> bool:
+        """Tell whether there is an operation of that name, or still is."""
+        return path in self._by_path
+
+    def renew(self, operations: Iterable[Operation], refused: Token) -> None:
+        """Take in operations whose token changed, because another was `refused`; what changed meanwhile stays so."""
         for operation in operations:
+            known = self._by_path.get(operation.path)
+            if known is None or known.operation.token != refused:
+                continue
             self._by_path[operation.path] = replace(self._by_path[operation.path], operation=operation)
             self._renewed[operation.path] = operation
 

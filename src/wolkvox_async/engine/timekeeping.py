@@ -160,8 +160,11 @@ class Timekeeper:
             return
         if watched is not None:
             self._forget(watched)
-        last = self._former.pop(subject.key, None)
-        self._rounds.add(subject, known.last(subject, now) if last is None else _moved(subject, last), now)
+        former = self._former.pop(subject.key, None)
+        if former is None:
+            self._rounds.add(subject, known.last(subject, now), now)
+        else:
+            self._rounds.add(subject, _moved(subject, former), now, missed=watched is not None)
 
     def _forget(self, watched: Watched) -> None:
         self._rounds.remove(watched.subject.key)

@@ -66,6 +66,15 @@ class Timetable:
         slot = self._at(self.grid.before(since), None, lead)
         return slot if slot.due >= since else self._at(slot.place + self.grid.interval, None, lead)
 
+    def after(self, slot: Slot, since: int, lead: int) -> Slot:
+        """Return the first slot behind `slot` that is due at `since` or later."""
+        following = self.next(slot, lead)
+        if following.due < since:
+            following = self._at(self.grid.before(since), slot.closed, lead)
+        return (
+            following if following.due >= since else self._at(following.place + self.grid.interval, slot.closed, lead)
+        )
+
     def next(self, slot: Slot, lead: int) -> Slot:
         """Return the slot that follows `slot`, with closing readings `lead` (at least 1) before the turn."""
         place = slot.place + self.grid.interval

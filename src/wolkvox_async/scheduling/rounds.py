@@ -77,11 +77,14 @@ class Rounds:
         """Return what is watched under `key`."""
         return self._watched.get(key)
 
-    def add(self, subject: Subject, last: Slot | None, now: int) -> Watched:
-        """Watch a subject from `now` on; slots since the `last` one that is known of were missed."""
+    def add(self, subject: Subject, last: Slot | None, now: int, *, missed: bool = True) -> Watched:
+        """Watch a subject from `now` on; slots since the `last` one that is known of were missed, or not wanted."""
         self._leads.add(subject)
         lead, timetable = self._leads.of(subject), subject.timetable
-        following = timetable.first(now, lead) if last is None else timetable.next(last, lead)
+        if last is None:
+            following = timetable.first(now, lead)
+        else:
+            following = timetable.next(last, lead) if missed else timetable.after(last, now, lead)
         watched = self._watched[subject.key] = Watched(subject, following, now, last)
         self._push(watched)
         return watched
