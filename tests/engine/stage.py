@@ -136,10 +136,6 @@ class LoopWall(LoopClock):
     def utc(self) -> datetime:
         return self._utc + timedelta(seconds=self.now() - self._began)
 
-    def alarm(self, when: float, ring: Callable[[], None]) -> asyncio.TimerHandle:
-        # Virtual loops count whole microseconds: an alarm may ring a moment early there, again and again.
-        return super().alarm(when + 2e-6, ring)
-
 
 @dataclass
 class Stage:

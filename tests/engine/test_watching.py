@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -372,3 +373,41 @@ async def test_what_comes_back_after_a_week_begins_with_its_next_slot() -> None:
         found.extend([record async for record in records])
         await changing
     assert set(how([one for one in ends(found) if one["tenant"] == "t0"])) == {"ok"}
+
+
+async def test_it_ends_at_once_when_it_was_told_to_before_it_began() -> None:
+    there = stage()
+    async with there.engine() as engine:
+        engine.stop()
+        began = asyncio.get_running_loop().time()
+        async with engine.watch() as records:
+            events = [record["event"] async for record in records if record["type"] == "run"]
+        took = asyncio.get_running_loop().time() - began
+    assert events == ["started", "stopped"]
+    assert took < 1
+
+
+async def test_a_reload_in_the_middle_of_a_call_leaves_one_call_and_its_gaps_in_order() -> None:
+    async def slow(_call: Call, _number: int) -> Answer:
+        await asyncio.sleep(700)
+        return GOOD
+
+    there = stage(script=slow)
+    zones = [replace(there.subscriptions[0].operation, timezone=zone) for zone in ("Asia/Tokyo", "America/Bogota")]
+    found: list[WatchRecord] = []
+    async with there.engine() as engine, engine.watch() as records:
+
+        async def change() -> None:
+            for n in range(30):
+                await asyncio.sleep(211)
+                operation = replace(zones[n % 2], name=there.subscriptions[0].name)
+                await records.replace([replace(there.subscriptions[0], operation=operation)] if n % 5 else many(1))
+            engine.stop()
+
+        changing = asyncio.create_task(change())
+        found.extend([record async for record in records])
+        await changing
+    mine = [moment(one) for one in ends(found) if one["tenant"] == "acme"]
+    assert mine == sorted(mine)
+    assert len(set(mine)) == len(mine)
+    assert there.scripted.overlaps == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from math import ceil
 
 from hypothesis import given
@@ -13,7 +14,7 @@ from wolkvox_async.identity import CallIds
 from wolkvox_async.model import GapReason, Operation, Slot, Token
 from wolkvox_async.planning import DateRange, Subscription, Wanted
 from wolkvox_async.scheduling.leads import GUESS, MARGIN, Leads, LeadTerms
-from wolkvox_async.scheduling.rounds import Due, Rounds, grace
+from wolkvox_async.scheduling.rounds import REMEMBERED, Due, Rounds, grace
 from wolkvox_async.scheduling.subjects import Subject, Subjects
 
 CATALOG = Catalog()
@@ -85,22 +86,57 @@ def test_a_slot_is_begun_a_moment_late_and_not_later(late: int) -> None:
     assert first.gap is (None if late <= grace(300.0) * 1000 else GapReason.SUSPENDED)
 
 
-def test_what_was_due_before_the_watching_began_was_stopped() -> None:
+def test_what_was_due_before_the_watching_began_was_stopped_and_does_not_come_due() -> None:
     (subject,) = subjects()
     last = subject.timetable.first(NOW - 10 * INTERVAL, 1)
     found = Rounds(Leads(TERMS))
-    found.add(subject, last, NOW)
-    assert [one.gap for one in drain(found, NOW)] == [GapReason.STOPPED] * 9
+    watched = found.add(subject, last, NOW)
+    assert drain(found, NOW) == []
+    missed = list(found.take_missed(watched))
+    assert {reason for _, reason in missed} == {GapReason.STOPPED}
+    places = [last.place, *(slot.place for slot, _ in missed), watched.next.place]
+    assert places == [last.place + n * INTERVAL for n in range(len(places))]
+    assert found.behind() is None
+
+
+def test_what_was_missed_may_be_told_of_little_by_little() -> None:
+    (subject,) = subjects()
+    last = subject.timetable.first(NOW - 100 * INTERVAL, 1)
+    found = Rounds(Leads(TERMS))
+    watched, told = found.add(subject, last, NOW), []
+    while (behind := found.behind()) is not None:
+        assert behind is watched
+        told += [slot.place for slot, _ in islice(found.take_missed(watched), 7)]
+    assert told == [last.place + n * INTERVAL for n in range(1, len(told) + 1)]
+    assert watched.next.place == told[-1] + INTERVAL
+
+
+def test_what_was_missed_long_ago_is_not_told_of() -> None:
+    (subject,) = subjects()
+    last = subject.timetable.first(NOW - 400 * 86_400_000, 1)
+    found = Rounds(Leads(TERMS))
+    assert len(list(found.take_missed(found.add(subject, last, NOW)))) == REMEMBERED // INTERVAL
+
+
+def test_what_is_back_within_a_moment_has_missed_nothing() -> None:
+    (subject,) = subjects()
+    last = subject.timetable.first(NOW - 10 * INTERVAL, 1)
+    found = Rounds(Leads(TERMS))
+    watched = found.add(subject, last, last.place + INTERVAL + 20_000)
+    (due,) = drain(found, last.place + INTERVAL + 20_000)
+    assert (watched.missed, due.gap, due.slot.place) == (None, None, last.place + INTERVAL)
 
 
 def test_a_closing_slot_is_begun_as_long_as_its_month_has_not_turned() -> None:
     (subject,) = subjects()
-    for at, gap in ((TURN - 1, None), (TURN, GapReason.STOPPED)):
-        found = Rounds(Leads(TERMS))
-        last = subject.timetable.first(TURN - 3 * INTERVAL, 1)
-        found.add(subject, last, at)
-        (closing,) = [one for one in drain(found, at) if one.slot.closing]
-        assert closing.gap is gap
+    last = subject.timetable.first(TURN - 3 * INTERVAL, 1)
+    found = Rounds(Leads(TERMS))
+    found.add(subject, last, TURN - 1)
+    (closing,) = [one for one in drain(found, TURN - 1) if one.slot.closing]
+    assert closing.gap is None
+    found = Rounds(Leads(TERMS))
+    missed = list(found.take_missed(found.add(subject, last, TURN)))
+    assert [reason for slot, reason in missed if slot.closing] == [GapReason.STOPPED]
 
 
 def test_a_month_that_turns_ends_a_closing_reading_that_is_still_open() -> None:

@@ -54,6 +54,8 @@ class Endings:
         self.passes: Final[dict[Lane, Run[Any]]] = {}  # those with calls that have not ended
         self.callers: Final[dict[Lane, asyncio.Future[Settlement]]] = {}
         self._refused: Final[dict[str, Failed]] = {}  # why calls, by id, go on under another token
+        self._renewing: Final[set[str]] = set()  # calls, by id, whose token is being looked for
+        self._over: Final[set[str]] = set()  # those of them that nobody wants any more: their slot is over
         self.stopped = False  # nothing goes on any more
 
     def ended(self, settled: Settled, settlement: Settlement, size: int) -> Rest | None:
@@ -92,6 +94,11 @@ class Endings:
         self.callers.pop(lane, None)
         self._refused.pop(call.id, None)
 
+    def give_up(self, call: Call) -> None:
+        """Let a call not go on under another token, if one is being looked for."""
+        if call.id in self._renewing:
+            self._over.add(call.id)
+
     def break_off(self, why: Exception) -> None:
         """Let nobody wait for what will not come; after an orderly end there is nobody."""
         for records in self.passes.values():
@@ -106,10 +113,14 @@ class Endings:
     async def _renew_or_settle(self, settled: Settled, settlement: Settlement, units: int) -> None:
         """Look whether the references of refused calls give another token by now; if so, their calls go on."""
         renewed: dict[str, Operation] = {}
+        ids = {settled.ended.call.id, *(ended.call.id for ended in settled.skipped)}
+        self._renewing.update(ids)
         try:
             renewed = await self._renew(settled)
         finally:
             self._settle_refused(settled, settlement, units, renewed)
+            self._renewing.difference_update(ids)
+            self._over.difference_update(ids)
 
     async def _renew(self, settled: Settled) -> dict[str, Operation]:
         calls = [settled.ended.call, *(ended.call for ended in settled.skipped)]
@@ -141,7 +152,7 @@ class Endings:
                 self.unsent((skipped,))
 
     def _goes_on(self, ended: Ended, renewed: dict[str, Operation]) -> bool:
-        return ended.call.operation.path in renewed and not self.stopped
+        return ended.call.operation.path in renewed and ended.call.id not in self._over and not self.stopped
 
     # --- the end ----------------------------------------------------------------------------
 

@@ -279,6 +279,9 @@ class Engine:
         self._check_open()
         opened = await self._state.open_run(order)
         self._endings.passes[records.lane] = records
+        if self._endings.stopped:
+            records.stop()
+            records.lane.closed = True
         return opened
 
     async def look(self, calls: Collection[Call]) -> None:
@@ -346,7 +349,7 @@ class Engine:
                     self._endings.forget(call, records.lane)
                     return reason
                 case None:
-                    pass
+                    self._endings.give_up(call)
         return None
 
     def end(self, records: Run[Any]) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Final, Protocol
 
 from wolkvox_async.identity import CallIds
@@ -79,7 +80,7 @@ class Timekeeper:
         self._clock: Final = clock
         self._watcher: Final = watcher
         self._open: Final[dict[str, Watched]] = {}  # by call id
-        self._former: Final[dict[str, Slot]] = {}  # the last slots of what is watched no more
+        self._former: Final[dict[str, Watched]] = {}  # what is watched no more, and may come back
         self._looked_at = 0  # when what was due was taken last
         self._stood_still = False  # between that and now: what was not sent could not be
         self._blocked_from: int | None = None  # the reader took nothing since then, for a while
@@ -161,22 +162,24 @@ class Timekeeper:
         if watched is not None:
             self._forget(watched)
         former = self._former.pop(subject.key, None)
-        if former is None:
-            self._rounds.add(subject, known.last(subject, now), now)
+        if former is None or former.last is None:  # the state may not know of its last slot yet
+            heir = self._rounds.add(subject, known.last(subject, now), now)
         else:
-            self._rounds.add(subject, _moved(subject, former), now, missed=watched is not None)
+            heir = self._rounds.add(subject, _moved(subject, former.last), now, missed=watched is not None)
+        if former is not None and former.call is not None:
+            heir.call, heir.behind = former.call, former.behind
+            self._open[former.call.id] = heir
 
     def _forget(self, watched: Watched) -> None:
         self._rounds.remove(watched.subject.key)
-        if watched.last is not None:  # the state may not know of it yet
-            self._former[watched.subject.key] = watched.last
+        self._former[watched.subject.key] = watched
 
     # --- what comes due -------------------------------------------------------------------
 
     async def _live(self) -> None:
         try:
             while not self._is_stopping:
-                if await self._come_due():
+                if await self._come_due() or self._catch_up():
                     await asyncio.sleep(0)
                 else:
                     await self._until_next()
@@ -207,6 +210,18 @@ class Timekeeper:
             await self._watcher.backlog.taken()
         self._looked_at = self.now()
         return due is not None
+
+    def _catch_up(self) -> bool:
+        """Tell something of what was missed while nobody watched; return whether there was any."""
+        if len(self._watcher.backlog) > _MANY or (watched := self._rounds.behind()) is None:
+            return False
+        self._tell_missed(watched, PORTION)
+        return True
+
+    def _tell_missed(self, watched: Watched, most: int | None = None) -> None:
+        if watched.missed is not None:
+            for slot, reason in islice(self._rounds.take_missed(watched), most):
+                self._watcher.miss(_gap(watched, slot, reason))
 
     async def _until_next(self) -> None:
         at, now = self._rounds.next_at(), self.now()
@@ -247,9 +262,14 @@ class Timekeeper:
         self._rounds.measured(watched, settlement.seconds)
         self._flush(watched)
 
+    def before(self, call: Call) -> None:
+        """Tell what is to stand in the backlog before the end of a call that was sent."""
+        self._tell_missed(self._open[call.id])
+
     def unsent(self, call: Call, reason: GapReason) -> None:
         """Take in that the call of a slot ended without having been sent."""
         watched = self._open.pop(call.id)
+        self._tell_missed(watched)
         if call.slot is not None:
             self._watcher.miss(_gap(watched, call.slot, reason))
         self._flush(watched)
@@ -260,6 +280,7 @@ class Timekeeper:
 
     def _miss(self, watched: Watched, slot: Slot, reason: GapReason) -> None:
         if watched.call is None:
+            self._tell_missed(watched)
             self._watcher.miss(_gap(watched, slot, reason))
         else:
             watched.behind.append((slot, reason))

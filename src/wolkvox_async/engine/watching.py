@@ -65,6 +65,8 @@ class Watch(Run[WatchRecord]):
         rounds, subjects = Rounds(Leads(self._watch.leads)), self._watch.subjects(None)
         self._total = len(subjects)
         self._timekeeper = Timekeeper(rounds, subjects, opened.id, self._parts.clock, self)
+        if self.stopped:
+            self._timekeeper.finish()
         return self._timekeeper
 
     async def replace(self, subscriptions: Iterable[Subscription]) -> None:
@@ -127,6 +129,7 @@ class Watch(Run[WatchRecord]):
             timekeeper.unsent(settlement.call, reason_of(settlement.outcome))
             self._wake()
             return
+        timekeeper.before(settlement.call)
         super().settle(settlement if self._changes is None else self._changes.only(settlement), units)
         timekeeper.settled(settlement)
 

@@ -13,10 +13,15 @@ A slot is not begun:
 
 A closing slot is begun as long as its month has not turned, whatever happened before. So
 a restart that is over within a tenth of the interval costs nothing.
+
+What was missed while nobody watched can be very much. So it does not stand in the heap: a
+subject begins with the first slot that is not over, and what lies before is told of when
+there is nothing else to do, or when that slot ends, whichever is first.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -27,6 +32,7 @@ from wolkvox_async.model import Call, GapReason, Slot
 from .leads import Leads
 from .subjects import Subject
 
+REMEMBERED: Final = 62 * 86_400_000  # what was missed longer ago is not told of
 _GRACE: Final = 0.1  # of an interval
 _AT_LEAST: Final = 1.0  # seconds, or half of a short interval
 
@@ -38,12 +44,17 @@ def grace(interval: float) -> float:
 
 @dataclass(slots=True, eq=False)
 class Watched:
-    """A subject, its next and its last slot, a call that has not ended, and the gaps behind that."""
+    """A subject, its next and its last slot, a call that has not ended, and the gaps behind that.
+
+    `missed` is the first of the slots that were missed while nobody watched, and not told of yet.
+    """
 
     subject: Subject
     next: Slot
     since: int
     last: Slot | None = None
+    missed: Slot | None = None
+    alive_from: int = 0
     call: Call | None = None
     behind: list[tuple[Slot, GapReason]] = field(default_factory=list)
 
@@ -63,6 +74,7 @@ class Rounds:
     def __init__(self, leads: Leads) -> None:
         self._leads: Final = leads
         self._watched: Final[dict[str, Watched]] = {}
+        self._missed: Final[deque[Watched]] = deque()
         self._heap: Final[list[tuple[int, int, Watched, Slot]]] = []
         self._turning: Final[list[tuple[int, int, Watched, Slot]]] = []  # closing slots, by when their month turns
         self._stamp = 0
@@ -82,12 +94,44 @@ class Rounds:
         self._leads.add(subject)
         lead, timetable = self._leads.of(subject), subject.timetable
         if last is None:
-            following = timetable.first(now, lead)
+            watched = Watched(subject, timetable.first(now, lead), now)
         else:
-            following = timetable.next(last, lead) if missed else timetable.after(last, now, lead)
-        watched = self._watched[subject.key] = Watched(subject, following, now, last)
+            last = max(last, timetable.resumed(now - REMEMBERED, None), key=lambda slot: slot.place)
+            watched = Watched(subject, self._first_alive(subject, last, now), now, last)
+            first = timetable.next(last, lead)
+            if missed and first.place < watched.next.place:
+                watched.missed, watched.alive_from = first, watched.next.place
+                self._missed.append(watched)
+        self._watched[subject.key] = watched
         self._push(watched)
         return watched
+
+    def _first_alive(self, subject: Subject, last: Slot, now: int) -> Slot:
+        """Return the first slot behind `last` that is not over."""
+        timetable, lead = subject.timetable, self._leads.of(subject)
+        turn = timetable.turn(now)
+        if turn is not None and turn - lead <= now:
+            closing = timetable.after(last, turn - lead, lead)
+            if closing.closing and closing.due <= now:
+                return closing
+        return timetable.after(last, now - round(grace(subject.interval) * 1000), lead)
+
+    def behind(self) -> Watched | None:
+        """Return a subject of which missed slots are to be told, the same until all are."""
+        while self._missed:
+            watched = self._missed[0]
+            if watched.missed is not None and self._watched.get(watched.subject.key) is watched:
+                return watched
+            self._missed.popleft()
+        return None
+
+    def take_missed(self, watched: Watched) -> Iterator[tuple[Slot, GapReason]]:
+        """Yield the slots of a subject that were missed while nobody watched; whoever stops may go on later."""
+        timetable, lead = watched.subject.timetable, self._leads.of(watched.subject)
+        while (slot := watched.missed) is not None:
+            following = timetable.next(slot, lead)
+            watched.missed = following if following.place < watched.alive_from else None
+            yield slot, GapReason.CLOSING if slot.dropped else GapReason.STOPPED
 
     def remove(self, key: str) -> Watched | None:
         """Watch it no more."""
