@@ -8,7 +8,7 @@ import json
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +23,7 @@ from wolkvox_async.testing import Profile, Simulator
 
 PROFILE = Profile(servers=2, operations=4, apis=("interactions", "vision"), interval=1)
 SECOND = timedelta(seconds=1)
-OPTIONS = ("--interval", "1", "--no-progress", "--log-level", "info", "--log-format", "json")
+OPTIONS = ("--interval", "1", "--no-progress", "--log-level", "info", "--log-format", "json", "--listen", "off")
 
 
 def read(output: Path) -> list[dict[str, Any]]:
@@ -221,7 +221,7 @@ async def test_an_interval_of_nothing_is_a_mistake(secret_store: Path) -> None:
     async with Simulator(PROFILE) as simulator:
         done = await run("watch", *written(simulator, secret_store), "--interval", "0")
     assert done.code == 2
-    assert "--interval 0" in done.err
+    assert "--interval 0:" in done.err
 
 
 async def test_what_a_finished_file_holds_is_told_by_its_manifest(secret_store: Path, tmp_path: Path) -> None:
@@ -240,3 +240,30 @@ async def test_what_a_finished_file_holds_is_told_by_its_manifest(secret_store: 
     manifest = json.loads((tmp_path / "usage-2020-01-01.jsonl.manifest.json").read_text())
     assert manifest["sha256"] == hashlib.sha256(finished.read_bytes()).hexdigest()
     assert manifest["calls"] == sum(record["type"] == "call" for record in read(finished))
+
+
+@pytest.mark.parametrize("interval", ["0.0001", "1e18"])
+async def test_an_interval_that_cannot_be_is_a_mistake(secret_store: Path, interval: str) -> None:
+    async with Simulator(PROFILE) as simulator:
+        done = await run("watch", *written(simulator, secret_store), "--interval", interval)
+    assert done.code == 2
+    assert "31 days" in done.err
+
+
+async def test_a_hangup_while_it_starts_or_stops_ends_nothing(secret_store: Path, tmp_path: Path) -> None:
+    output = tmp_path / "usage.jsonl"
+    async with Simulator(PROFILE) as simulator:
+        options = [*OPTIONS, *written(simulator, secret_store), "--output", str(output)]
+        async with command("watch", *options) as process:
+            async with asyncio.timeout(60):
+                while not output.exists():  # it is opened a while before anything is watched
+                    await asyncio.sleep(0.005)
+                process.send_signal(signal.SIGHUP)
+                while len(read(output)) < 8:
+                    await asyncio.sleep(0.02)
+                process.send_signal(signal.SIGTERM)
+                while process.returncode is None:
+                    with suppress(ProcessLookupError):
+                        process.send_signal(signal.SIGHUP)
+                    await asyncio.sleep(0.005)
+    assert process.returncode == 128 + signal.SIGTERM

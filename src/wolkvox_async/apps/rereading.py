@@ -16,13 +16,23 @@ from typing import Final, Self, TypeAlias
 
 LOOK_EVERY: Final = 2.0  # seconds
 
-_Signs: TypeAlias = tuple[int, int, int] | None
+Signs: TypeAlias = tuple[int, int, int] | None
+"""What tells one version of a file from another; None when it is not there."""
 
 
 class Rereading:
     """For the length of a block, has `reread` called whenever there is a reason to; one call at a time."""
 
-    def __init__(self, path: Path | None, reread: Callable[[], Awaitable[None]], *, every: float = LOOK_EVERY) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        reread: Callable[[], Awaitable[None]],
+        *,
+        seen: Signs = None,
+        every: float = LOOK_EVERY,
+    ) -> None:
+        """Take what the file was like when it was read (`seen`); None: as it is now."""
+        self._seen: Final = seen
         self._path: Final = path
         self._reread: Final = reread
         self._every: Final = every
@@ -40,8 +50,13 @@ class Rereading:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what is being stopped is not to be killed
         for task in self._tasks:
             task.cancel()
+
+    def ask(self) -> None:
+        """Have it read again, soon."""
+        self._asked.set()
 
     async def _obey(self) -> None:
         while True:
@@ -50,18 +65,19 @@ class Rereading:
             await self._reread()
 
     async def _look(self, path: Path) -> None:
-        read = seen = _signs(path)
+        seen = signs_of(path)
+        read = self._seen or seen
         while True:
             await asyncio.sleep(self._every)
-            now = _signs(path)
+            now = signs_of(path)
             if now is not None and now == seen != read:
                 read = now
                 self._asked.set()
             seen = now
 
 
-def _signs(path: Path) -> _Signs:
-    """Return what tells one version of a file from another; None when it is not there."""
+def signs_of(path: Path) -> Signs:
+    """Return what tells this version of a file from others."""
     try:
         found = path.stat()
     except OSError:

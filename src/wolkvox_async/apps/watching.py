@@ -39,7 +39,7 @@ from . import progress
 from .exits import Exit, of_signal
 from .glance import glance
 from .passing import Ending, Stage, calm_collector, output_name, place_of, state_of, take_over
-from .rereading import Rereading
+from .rereading import Rereading, Signs
 from .serving.guard import Address
 from .serving.lookout import Lookout, Window
 from .signals import Reactions, StopSignals
@@ -53,7 +53,8 @@ _TURN_EVERY: Final = 10.0  # seconds between two looks whether an output's perio
 class WatchOrder:
     """What is to be watched, how, and where to; `drain` in seconds, `progress` None means on a terminal.
 
-    `reread` reads the tenants file again; it raises `ConfigurationError` with every mistake.
+    `reread` reads the tenants file again; it raises `ConfigurationError` with every mistake. `seen`
+    is what the file was like before it was read, `hung_up` tells whether SIGHUP came since.
     """
 
     tenants: Tenants
@@ -65,6 +66,8 @@ class WatchOrder:
     progress: bool | None = None
     only_changes: bool = False
     window: Window | None = None
+    seen: Signs = None
+    hung_up: Callable[[], bool] = lambda: False
     reread: Callable[[], Tenants] | None = None
 
 
@@ -117,7 +120,9 @@ async def _watch(order: WatchOrder, sink: JsonLines | RotatingLines, stage: Stag
         async with watch as records, AsyncExitStack() as stack:
             calm_collector()
             felt = await stack.enter_async_context(lookout.at(records, engine, sink))
-            stack.enter_context(_rereading(order, references, records, lookout))
+            rereading = stack.enter_context(_rereading(order, references, records, lookout))
+            if order.hung_up():
+                rereading.ask()
             if isinstance(sink, RotatingLines):
                 await stack.enter_async_context(_turning(sink))
             if order.progress is not False:
@@ -128,9 +133,10 @@ async def _watch(order: WatchOrder, sink: JsonLines | RotatingLines, stage: Stag
 
 def window(listen: str, bearer: str | None) -> Window | None:
     """Return where people may look in, from the options as they are written; raises `ConfigurationError`."""
+    token = None if bearer is None else _bearer(bearer)
     if listen == "off":
         return None
-    found = Window(Address.parse(listen), None if bearer is None else _bearer(bearer))
+    found = Window(Address.parse(listen), token)
     found.check()
     return found
 
@@ -187,7 +193,7 @@ def _rereading(order: WatchOrder, references: CurrentReferences, records: Watch,
         for message in refused:
             log.error(message)
 
-    return Rereading(order.tenants.path, reload)
+    return Rereading(order.tenants.path, reload, seen=order.seen)
 
 
 # --- output -------------------------------------------------------------------------------

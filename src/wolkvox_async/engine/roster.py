@@ -74,9 +74,11 @@ class Roster:
 
     def subjects(self, chosen: Choice, *, now: datetime, dates: DateRange | None) -> Sequence[Subject]:
         """Return what is watched of a choice; raises `SelectionError` as `plan` does, and for an interval of 0."""
-        if self._interval <= 0:
-            raise SelectionError("what is watched is asked again and again: it needs an interval above 0 (--interval)")
-        return list(_selected(Subjects(self._interval, dates=dates).of(chosen, now)))
+
+        def found() -> Iterator[Subject]:
+            yield from Subjects(self._interval, dates=dates).of(chosen, now)
+
+        return list(_selected(found()))
 
     def replace(self, subscriptions: Iterable[Subscription]) -> None:
         """Have these be the operations from now on, with the tokens that they have."""

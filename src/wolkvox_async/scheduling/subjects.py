@@ -19,6 +19,9 @@ from wolkvox_async.windows import Window, timezone
 
 from .calendar import Grid, Timetable
 
+SHORTEST: Final = 0.1  # seconds
+LONGEST: Final = 31 * 86_400.0
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -85,8 +88,7 @@ class Subjects:
     """
 
     def __init__(self, interval: float, *, dates: DateRange | None = None) -> None:
-        if interval <= 0:
-            raise ValueError("what is watched needs an interval above 0")
+        _check(interval)
         self._interval: Final = interval
         self._dates: Final = dates
         self._asked: Final[dict[tuple[str, str], str]] = {}  # by token and question: the operation that asks it
@@ -110,8 +112,14 @@ class Subjects:
             if first != operation.path:
                 self.doubles.append(Double(operation.path, wanted.endpoint.name, first))
                 continue
+            _check(interval)
             key = spelled(operation.tenant) + spelled(operation.name) + asked
             yield Subject(key, operation, wanted, part, interval, _timetable(key, wanted, interval, zone))
+
+
+def _check(interval: float) -> None:
+    if not SHORTEST <= interval <= LONGEST:
+        raise ValueError(f"what is watched needs an interval of {SHORTEST:g} s to 31 days, not {interval:g} s")
 
 
 def _asked(wanted: Wanted, part: int) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,7 +22,14 @@ LISTEN = Option("listen", "127.0.0.1:9464", text, "HOST:PORT", "metrics, health 
 LISTEN_TOKEN = Option(
     "listen-token", None, text, "REFERENCE", "env:NAME or file:PATH, the bearer token that others have to show"
 )
-TABLE = (LISTEN, LISTEN_TOKEN, TENANTS, OUTPUT, *STATE_OPTIONS, *ENGINE_OPTIONS, *DATES, DRAIN, *LOGGING)
+_INTERVAL_HELP = "how often each endpoint is asked"
+_NOT_WHILE_WATCHING = ("after-failure", "wait")
+_ENGINE = tuple(
+    replace(option, help=_INTERVAL_HELP) if option.name == "interval" else option
+    for option in ENGINE_OPTIONS
+    if option.name not in _NOT_WHILE_WATCHING
+)
+TABLE = (LISTEN, LISTEN_TOKEN, TENANTS, OUTPUT, *STATE_OPTIONS, *_ENGINE, *DATES, DRAIN, *LOGGING)
 
 
 @click.command()
@@ -44,14 +54,23 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
     as late as possible. --output may hold {date} or {month}, and end in .zst. SIGHUP, or a
     changed tenants file, has that read again.
     """
-    from .loading import load, reread  # noqa: PLC0415 - `--help` needs none of it
+    from wolkvox_async.apps.rereading import signs_of  # noqa: PLC0415 - `--help` needs none of it
+    from wolkvox_async.scheduling.subjects import LONGEST, SHORTEST  # noqa: PLC0415 - as above
+
+    from .loading import load, reread  # noqa: PLC0415 - as above
 
     said = read(given, TABLE)
     if is_same_file(said.values["output"], said.values["tenants"]):
         said.mistakes.append(Mistake("--output: this is the tenants file, which records would destroy"))
     said.mistakes.extend(output_mistakes(said.values["output"], rotates=True))
-    if said.values["interval"] == 0:
-        said.mistakes.append(Mistake("--interval 0: what is watched is asked again and again, so it needs one above 0"))
+    interval = said.values["interval"]
+    if interval is not None and not SHORTEST <= interval <= LONGEST:
+        said.mistakes.append(
+            Mistake(
+                f"--interval {interval:g}: what is watched is asked again and again, each {SHORTEST:g} s to 31 days"
+            )
+        )
+    signs, hangups = signs_of(Path(said.values["tenants"])), _noted_hangups()
     tenants = load(said, only, api)
     from wolkvox_async.apps import logs, passing, watching  # noqa: PLC0415 - structlog and aiohttp, once needed
 
@@ -67,6 +86,8 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
             progress=progress,
             only_changes=given["only_changes"],
             window=watching.window(said.values["listen"], said.values["listen_token"]),
+            seen=signs,
+            hung_up=lambda: bool(hangups),
             reread=partial(reread, said.values["tenants"], said.values["base_url"], only, api),
         )
         ending = passing.run(lambda: watching.run_watch(order))
@@ -78,3 +99,10 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
     if ending.message:
         say(ending.message)
     return int(ending.code)
+
+
+def _noted_hangups() -> list[int]:
+    """Have SIGHUP end nothing while the program starts; the list says whether one came."""
+    noted: list[int] = []
+    signal.signal(signal.SIGHUP, lambda number, _: noted.append(number))
+    return noted

@@ -63,8 +63,8 @@ class Guard:
         self._sessions: Final[dict[bytes, float]] = {}  # digests, and until when; the oldest first
         if bearer is None and not address.is_local:
             raise ConfigurationError(
-                f"--listen {address} can be reached from other machines, so it needs a bearer token: give one by "
-                "reference, or listen on 127.0.0.1 and let a proxy or an SSH tunnel come to it"
+                f"--listen {address} can be reached from other machines, so it needs a bearer token: say where one is "
+                "(--listen-token env:NAME or file:PATH), or listen on 127.0.0.1 and have a proxy or a tunnel come to it"
             )
         if bearer is not None and len(bearer.reveal()) < SHORTEST_BEARER:
             raise ConfigurationError(f"the bearer token of --listen needs at least {SHORTEST_BEARER} characters")
