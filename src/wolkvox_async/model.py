@@ -194,10 +194,13 @@ class Call:
     interval: float = 300.0
     paced: bool = True
     slot: Slot | None = None
+    remembered: str | None = None
 
     @property
     def question(self) -> str:
-        """What is asked of the token: endpoint, window and parameters, as one text."""
+        """What is asked of the token: endpoint, window and parameters, as one text; or as what it is remembered."""
+        if self.remembered is not None:
+            return self.remembered
         return self.api if len(self.query) == 1 else question(self.api, self.query[1:])
 
 

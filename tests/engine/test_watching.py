@@ -14,12 +14,13 @@ import pytest
 from wolkvox_async.adapters.state import MemoryState
 from wolkvox_async.errors import SelectionError
 from wolkvox_async.model import Answer, Call, Operation, Token
+from wolkvox_async.planning import DateRange, Subscription, Wanted
 from wolkvox_async.ports import SlotMissed
 from wolkvox_async.records import CallRecord, GapRecord, WatchRecord
 from wolkvox_async.scheduling.decisions import Limits
 from wolkvox_async.scheduling.retry import RetryPolicy
 
-from .stage import BUSY, DOWN, GOOD, QUOTA, REFUSED, LoopWall, Stage, many, subscription
+from .stage import BUSY, CATALOG, DOWN, GOOD, QUOTA, REFUSED, LoopWall, Stage, many, subscription
 
 pytestmark = pytest.mark.looptime
 
@@ -411,3 +412,41 @@ async def test_a_reload_in_the_middle_of_a_call_leaves_one_call_and_its_gaps_in_
     assert mine == sorted(mine)
     assert len(set(mine)) == len(mine)
     assert there.scripted.overlaps == 0
+
+
+async def test_what_goes_wrong_in_the_timekeeping_reaches_the_reader() -> None:
+    class Forgetful(MemoryState):
+        def refusal(self, token: str) -> None:  # noqa: ARG002 - the port's signature
+            raise ValueError("made up")
+
+    clock = LoopWall()
+    with pytest.raises(ValueError, match="made up"):
+        await watched(stage(state=Forgetful(clock), clock=clock), 20)
+
+
+def dated(start: str) -> Stage:
+    endpoint = CATALOG.get("gamification")
+    assert endpoint is not None
+    operation = subscription().operation
+    return Stage([Subscription(operation, (Wanted(endpoint, DateRange(start)),))], interval=FIVE)
+
+
+async def test_a_range_that_is_open_asks_for_more_in_every_slot_and_is_one_thing_to_the_state() -> None:
+    there = dated("2026-11-20")
+    records = await watched(there, 30, only_changes=True)
+    asked = [one["window"] for one in records if one["type"] == "call"]
+    assert len({window["to"] for window in asked if window is not None}) == 6
+    assert len({call.question for call in there.scripted.calls}) == 1
+    assert sum(one["type"] == "row" for one in records) == 1
+
+
+async def test_a_range_may_begin_behind_slots_that_were_missed() -> None:
+    clock = LoopWall()
+    state = MemoryState(clock)
+    first = replace(dated("2026-11-20"), state=state, clock=clock)
+    await watched(first, 20)
+    await asyncio.sleep(7200)
+    second = replace(dated("2026-11-21T09:00:00"), state=state.beside(), clock=clock, seed=8)
+    records = await watched(second, 20)
+    assert how(records)["stopped"] == 24
+    assert how(records)["ok"] == 4

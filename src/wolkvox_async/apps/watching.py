@@ -24,7 +24,7 @@ from wolkvox_async.adapters.secrets import Secrets
 from wolkvox_async.adapters.state import MemoryState, SqliteState
 from wolkvox_async.adapters.telemetry import library_logger
 from wolkvox_async.engine import Summary, Watch
-from wolkvox_async.errors import ConfigurationError, OutputClosedError, OutputError
+from wolkvox_async.errors import ConfigurationError, OutputClosedError, OutputError, StateError
 from wolkvox_async.marks import SlotMark, read_slot_mark
 from wolkvox_async.model import Operation, Token
 from wolkvox_async.planning import DateRange
@@ -186,6 +186,10 @@ def _rereading(order: WatchOrder, references: CurrentReferences, records: Watch,
             await records.replace(found)
         except ConfigurationError as error:
             refused = [*map(str, error.mistakes), _REFUSED]
+        except StateError as error:
+            refused = [str(error), _REFUSED]
+        except Exception as error:  # noqa: BLE001 - whatever it was, the next reload is to find somebody listening
+            refused = [f"the tenants file could not be taken ({type(error).__name__})", _REFUSED]
         else:
             references.replace(tenants)
             log.info("the tenants file was read again", operations=len(found), watched=len(records.subjects()))

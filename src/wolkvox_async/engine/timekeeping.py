@@ -184,8 +184,8 @@ class Timekeeper:
                 else:
                     await self._until_next()
         except Exception as error:  # noqa: BLE001 - whoever reads the watch gets it
-            self._watcher.break_down(error)
-        finally:
+            self._watcher.break_down(error)  # and it is not over, for that would be an end in order
+        else:
             self.is_over = True
             self._watcher.fed()
 

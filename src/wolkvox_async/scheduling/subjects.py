@@ -15,7 +15,7 @@ from typing import Final
 from wolkvox_async.identity import CallIds, spelled
 from wolkvox_async.model import Call, Operation, Slot
 from wolkvox_async.planning import DateRange, MonthWord, Question, Subscription, Wanted, windows
-from wolkvox_async.windows import Window, timezone
+from wolkvox_async.windows import Window, parse_start, timezone
 
 from .calendar import Grid, Timetable
 
@@ -52,13 +52,24 @@ class Subject:
         question = Question.of(self.wanted.endpoint, self.window(slot), self.interval)
         made = question.call(self.operation, ids.of(f"{self.key}{slot.due}"))
         made.slot = slot
+        if question.window is not None and self._is_open:
+            made.remembered = f"{self.api}?date_ini={question.window.date_ini}"
         return made
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether what is asked for goes on to now, and so is another thing in every slot."""
+        return isinstance(self.wanted.dates, DateRange) and self.wanted.dates.end is None
 
     def window(self, slot: Slot) -> Window | None:
         """Return what is asked for in a slot, where dates are."""
         if self.wanted.dates is None:
             return None
-        found = windows(self.wanted.dates, slot.at.astimezone(timezone(self.operation.timezone)))
+        zone, dates = timezone(self.operation.timezone), self.wanted.dates
+        local = slot.at.astimezone(zone)
+        if isinstance(dates, DateRange):  # it may have begun since, if the slot was missed long ago
+            local = max(local, parse_start(dates.start, zone))
+        found = windows(dates, local)
         return found[min(self.part, len(found) - 1)]
 
     def month(self, now: int) -> str | None:
