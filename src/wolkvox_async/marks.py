@@ -7,7 +7,7 @@ two loses nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -80,6 +80,12 @@ def slot_mark(item: Item) -> SlotMark | None:
     if call.slot is None:
         return None
     return _slot_mark(call.operation.tenant, call.operation.name, call.api, call.window, call.slot)
+
+
+def last_marks(items: Iterable[Item]) -> list[SlotMark]:
+    """Return the marks of the last slots that ended, and of the last closing ones, of each subject."""
+    marks = (mark for item in items if (mark := slot_mark(item)) is not None)
+    return list({(m.tenant, m.operation, m.api, m.month, m.closing): m for m in marks}.values())
 
 
 def _slot_mark(tenant: str, operation: str, api: str, window: Window | None, slot: Slot) -> SlotMark:

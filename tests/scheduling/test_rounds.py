@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from math import ceil
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -249,3 +250,32 @@ def test_the_word_for_a_month_goes_with_the_time() -> None:
     (subject,) = Subjects(300.0).of([Subscription(operation, (Wanted(endpoint, "current-month"),))], NOON)
     windows = [subject.window(Slot(0, round((NOON + timedelta(days=n)).timestamp() * 1000))) for n in (0, 10)]
     assert [window.date_ini for window in windows if window is not None] == ["20261101000000", "20261201000000"]
+
+
+@pytest.mark.parametrize("before", [20_000, 100_000, 400_000])
+def test_whoever_is_back_shortly_before_a_month_turns_closes_it_once(before: int) -> None:
+    watched = subjects(count=200)
+    found = Rounds(Leads(TERMS))
+    found.announce(watched)
+    since = TURN - before
+    for subject in watched:
+        found.add(subject, subject.timetable.first(TURN - 60 * INTERVAL, 1), since)
+    closings = {subject.key: 0 for subject in watched}
+    for each in found:
+        missed = [slot for slot, _ in found.take_missed(each)]
+        assert all(slot.due < since for slot in missed)
+        closings[each.subject.key] += sum(slot.closing for slot in missed)
+    for due in on_time(found, TURN + INTERVAL):
+        closings[due.watched.subject.key] += due.slot.closing
+        assert not due.slot.closing or due.gap is None
+    assert set(closings.values()) == {1}
+
+
+def test_what_is_watched_anew_goes_on_behind_what_was_told() -> None:
+    (subject,) = subjects()
+    last = subject.timetable.first(NOW - 10 * INTERVAL, 1)
+    for missed in (True, False):
+        found = Rounds(Leads(TERMS))
+        watched = found.add(subject, last, NOW, missed=missed)
+        assert watched.last is not None
+        assert watched.last.place + INTERVAL == watched.next.place

@@ -24,7 +24,7 @@ from typing import Any, ClassVar, Final, Generic, Literal, Protocol, Self, TypeV
 
 from wolkvox_async.errors import OutputClosedError, UsageError
 from wolkvox_async.lines import line
-from wolkvox_async.marks import Mark, SlotMark, mark_of, slot_mark
+from wolkvox_async.marks import Mark, SlotMark, last_marks, mark_of
 from wolkvox_async.model import Call, GapReason, Skipped
 from wolkvox_async.ports import Alarm, Clock, OpenRun, RunOrder, Sink
 from wolkvox_async.records import (
@@ -372,7 +372,7 @@ class Run(Generic[R]):
         made = [item for item in self._handed if not isinstance(item, Gap) and not isinstance(item.outcome, Skipped)]
         run = self.run
         marks = [mark_of(run, one) for one in made]
-        slots = [mark for item in self._handed if (mark := slot_mark(item)) is not None] if self.watches else []
+        slots = last_marks(self._handed) if self.watches else ()
         self._handed = ()
         if marks:
             self._yard.delivered(self, marks, self._position)

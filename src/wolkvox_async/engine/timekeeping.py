@@ -148,6 +148,7 @@ class Timekeeper:
 
     async def _enlist(self, subjects: Sequence[Subject], last_slots: Mapping[SlotKey, LastSlot]) -> None:
         self._subjects, known, now = subjects, _Known(last_slots), self.now()
+        self._rounds.announce(subjects)
         for number, subject in enumerate(subjects, 1):
             self._enrol(subject, known, now)
             if number % _ENLISTED_AT_ONCE == 0:
@@ -171,6 +172,7 @@ class Timekeeper:
             self._open[former.call.id] = heir
 
     def _forget(self, watched: Watched) -> None:
+        self._tell_missed(watched)
         self._rounds.remove(watched.subject.key)
         self._former[watched.subject.key] = watched
 

@@ -22,7 +22,7 @@ there is nothing else to do, or when that slot ends, whichever is first.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Final
@@ -89,6 +89,11 @@ class Rounds:
         """Return what is watched under `key`."""
         return self._watched.get(key)
 
+    def announce(self, subjects: Iterable[Subject]) -> None:
+        """Take in what is going to be watched, so that no lead is too short for those that come later."""
+        for subject in subjects:
+            self._leads.add(subject)
+
     def add(self, subject: Subject, last: Slot | None, now: int, *, missed: bool = True) -> Watched:
         """Watch a subject from `now` on; slots since the `last` one that is known of were missed, or not wanted."""
         self._leads.add(subject)
@@ -97,10 +102,12 @@ class Rounds:
             watched = Watched(subject, timetable.first(now, lead), now)
         else:
             last = max(last, timetable.resumed(now - REMEMBERED, None), key=lambda slot: slot.place)
-            watched = Watched(subject, self._first_alive(subject, last, now), now, last)
-            first = timetable.next(last, lead)
-            if missed and first.place < watched.next.place:
-                watched.missed, watched.alive_from = first, watched.next.place
+            alive = self._first_alive(subject, last, now)
+            before = alive.place - timetable.grid.interval
+            watched = Watched(subject, alive, now, Slot(before, before, closed=last.closed))
+            first = _missable(timetable.next(last, lead), now)
+            if missed and first.place < alive.place:
+                watched.missed, watched.alive_from = first, alive.place
                 self._missed.append(watched)
         self._watched[subject.key] = watched
         self._push(watched)
@@ -129,7 +136,7 @@ class Rounds:
         """Yield the slots of a subject that were missed while nobody watched; whoever stops may go on later."""
         timetable, lead = watched.subject.timetable, self._leads.of(watched.subject)
         while (slot := watched.missed) is not None:
-            following = timetable.next(slot, lead)
+            following = _missable(timetable.next(slot, lead), watched.since)
             watched.missed = following if following.place < watched.alive_from else None
             yield slot, GapReason.CLOSING if slot.dropped else GapReason.STOPPED
 
@@ -198,3 +205,10 @@ class Rounds:
     def _push(self, watched: Watched) -> None:
         self._stamp += 1
         heappush(self._heap, (watched.next.due, self._stamp, watched, watched.next))
+
+
+def _missable(slot: Slot, since: int) -> Slot:
+    """Return a slot as one that was missed before `since`: no closing slot of a month that had not turned by then."""
+    if slot.closing and slot.closed is not None and slot.closed > since:
+        return Slot(slot.place, slot.place)
+    return slot
