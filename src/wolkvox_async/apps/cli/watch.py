@@ -6,22 +6,25 @@ import signal
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from wolkvox_async.apps.exits import Exit
-from wolkvox_async.errors import ConfigurationError, Mistake, StateError
+from wolkvox_async.errors import Mistake
 from wolkvox_async.settings.options import ENGINE_OPTIONS, STATE_OPTIONS, Option, text
 
-from .fetch import is_same_file, output_mistakes
+from .destination import output_mistakes
+from .ending import exit_code
 from .options import API, DATES, DRAIN, LOGGING, ONLY, OUTPUT, TENANTS, options, read
-from .speech import refuse, say
 
 LISTEN = Option("listen", "127.0.0.1:9464", text, "HOST:PORT", "metrics, health and status page; off: none of them")
 LISTEN_TOKEN = Option(
     "listen-token", None, text, "REFERENCE", "env:NAME or file:PATH, the bearer token that others have to show"
 )
+if TYPE_CHECKING:
+    from wolkvox_async.apps.passing import Ending
+    from wolkvox_async.apps.watching import WatchOrder
+
 _INTERVAL_HELP = "how often each endpoint is asked"
 _NOT_WHILE_WATCHING = ("after-failure", "wait")
 _ENGINE = tuple(
@@ -60,9 +63,7 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
     from .loading import load, reread  # noqa: PLC0415 - as above
 
     said = read(given, TABLE)
-    if is_same_file(said.values["output"], said.values["tenants"]):
-        said.mistakes.append(Mistake("--output: this is the tenants file, which records would destroy"))
-    said.mistakes.extend(output_mistakes(said.values["output"], rotates=True))
+    said.mistakes.extend(output_mistakes(said.values, rotates=True))
     interval = said.values["interval"]
     if interval is not None and not SHORTEST <= interval <= LONGEST:
         said.mistakes.append(
@@ -72,11 +73,12 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
         )
     signs, hangups = signs_of(Path(said.values["tenants"])), _noted_hangups()
     tenants = load(said, only, api)
-    from wolkvox_async.apps import logs, passing, watching  # noqa: PLC0415 - structlog and aiohttp, once needed
+    from wolkvox_async.apps import logs, watching  # noqa: PLC0415 - structlog and aiohttp, once needed
 
     logs.configure(said.values["log_format"], said.values["log_level"])
-    try:
-        order = watching.WatchOrder(
+
+    def order() -> WatchOrder:
+        return watching.WatchOrder(
             tenants=tenants,
             options=said.engine_with_state(retry_refused=given["retry_refused"]),
             output=said.values["output"],
@@ -90,15 +92,14 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
             hung_up=lambda: bool(hangups),
             reread=partial(reread, said.values["tenants"], said.values["base_url"], only, api),
         )
-        ending = passing.run(lambda: watching.run_watch(order))
-    except StateError as error:
-        say(str(error))
-        return Exit.STATE
-    except ConfigurationError as error:
-        raise refuse(error.mistakes) from None
-    if ending.message:
-        say(ending.message)
-    return int(ending.code)
+
+    return exit_code(lambda: _run(order()))
+
+
+def _run(order: WatchOrder) -> Ending:
+    from wolkvox_async.apps import passing, watching  # noqa: PLC0415 - as above
+
+    return passing.run(lambda: watching.run_watch(order))
 
 
 def _noted_hangups() -> list[int]:
