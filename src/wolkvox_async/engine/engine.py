@@ -319,7 +319,8 @@ class Engine:
         """Take back room that delivered batches took up."""
         if units:
             self._scheduler.release(lane, units)
-            self._crew.dispatch()
+            if self._scheduler.ready or self._appetite.is_waited_for:
+                self._crew.dispatch()
 
     def delivered(self, records: Run[Any], marks: Sequence[Mark], position: int | None) -> None:
         """Settle calls that were delivered."""

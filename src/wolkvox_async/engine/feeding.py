@@ -44,6 +44,11 @@ class Appetite:
             finally:
                 del self._waiting[lane]
 
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether somebody waits."""
+        return bool(self._waiting)
+
     def look(self) -> None:
         """Wake whoever waits, if it is time; to be called when everything that can start was started."""
         for lane, waiting in self._waiting.items():
