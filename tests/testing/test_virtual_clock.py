@@ -98,3 +98,17 @@ def test_what_happens_in_the_world_happens_at_its_time_while_the_machine_stands_
 async def test_a_loop_of_real_time_has_no_virtual_clock() -> None:
     with pytest.raises(TypeError, match="needs a virtual loop"):
         VirtualClock()
+
+
+@pytest.mark.parametrize("tenths", range(0, 20_000, 997))
+def test_an_alarm_rings_when_its_time_has_come_and_not_a_hair_before(tenths: int) -> None:
+    async def main() -> None:
+        clock, early = VirtualClock(NOON), list[bool]()
+        await asyncio.sleep(tenths / 10)
+        for n in range(100):
+            when = clock.now() + n * 0.1
+            clock.alarm(when, lambda when=when: early.append(clock.now() < when))  # type: ignore[misc]
+        await asyncio.sleep(11)
+        assert early == [False] * 100
+
+    run(main)

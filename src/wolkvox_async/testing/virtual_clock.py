@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
+from math import inf, nextafter
 from typing import Final
 
 from .virtual_loop import VirtualLoop
@@ -86,7 +87,8 @@ class VirtualClock:
 
     def alarm(self, when: float, ring: Callable[[], None]) -> asyncio.TimerHandle:
         """Have `ring` called once `now()` reaches `when`."""
-        return self.loop.call_at(when, ring)
+        # By rounding the loop may come to a hair before a timer; whoever is called too early sets the same one again.
+        return self.loop.call_at(nextafter(nextafter(when, inf), inf), ring)
 
     # --- the world
 
