@@ -452,3 +452,25 @@ async def test_a_range_may_begin_behind_slots_that_were_missed() -> None:
     assert times == sorted(set(times))  # another range has another phase
     assert how(records)["stopped"] >= 23
     assert how(records)["ok"] >= 3
+
+
+async def test_an_interval_that_goes_up_and_down_by_reloads_tells_no_slot_twice() -> None:
+    endpoint = CATALOG.get("interactions")
+    assert endpoint is not None
+    there = stage()
+    found: list[WatchRecord] = []
+    async with there.engine() as engine, engine.watch() as records:
+
+        async def change() -> None:
+            for interval in (400.0, 900.0, 600.0, 300.0, 900.0, 400.0) * 4:
+                await asyncio.sleep(517)
+                wanted = (Wanted(replace(endpoint, interval=interval)),)
+                await records.replace([replace(there.subscriptions[0], wanted=wanted)])
+            engine.stop()
+
+        changing = asyncio.create_task(change())
+        found.extend([record async for record in records])
+        await changing
+    times = due_times(found)
+    assert times == sorted(set(times))
+    assert "stopped" not in how(found)

@@ -166,7 +166,7 @@ class Timekeeper:
         if former is None or former.last is None:  # the state may not know of its last slot yet
             heir = self._rounds.add(subject, known.last(subject, now), now)
         else:
-            heir = self._rounds.add(subject, _moved(subject, former.last), now, missed=watched is not None)
+            heir = self._rounds.add(subject, _moved(subject, former.last), now, missed=False)
         if former is not None and former.call is not None:
             heir.call, heir.behind = former.call, former.behind
             self._open[former.call.id] = heir

@@ -104,7 +104,8 @@ class Rounds:
             last = max(last, timetable.resumed(now - REMEMBERED, None), key=lambda slot: slot.place)
             alive = self._first_alive(subject, last, now)
             before = alive.place - timetable.grid.interval
-            watched = Watched(subject, alive, now, Slot(before, before, closed=last.closed))
+            reached = last if last.due >= before else Slot(before, before, closed=last.closed)
+            watched = Watched(subject, alive, now, reached)
             first = _missable(timetable.next(last, lead), now)
             if missed and first.place < alive.place:
                 watched.missed, watched.alive_from = first, alive.place
