@@ -18,6 +18,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+from wolkvox_async.apps.passing import calm_collector
 from wolkvox_async.testing.slot_audit import Closing, SlotAudit
 
 from .laboratory import table
@@ -37,6 +38,7 @@ def main() -> int:
     parser.add_argument("--faults", action="store_true")
     parser.add_argument("--runs", type=int, default=2)
     wanted = parser.parse_args()
+    calm_collector()  # as the program does
     month = Month(wanted.operations, wanted.endpoints, wanted.days, wanted.seed, with_mishaps=wanted.faults)
     played = [_play(month, in_folder=wanted.state == "folder") for _ in range(wanted.runs)]
     return _judge(month, played)

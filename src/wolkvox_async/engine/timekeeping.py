@@ -194,7 +194,7 @@ class Timekeeper:
     async def _come_due(self) -> bool:
         """Take what is due, a portion at a time; return whether there may be more."""
         now = self.now()
-        self._stood_still = now - self._looked_at > _STANDSTILL * 1000
+        self._stood_still, self._looked_at = now - self._looked_at > _STANDSTILL * 1000, now
         while (turned := self._rounds.turned(now)) is not None:
             self._ended(turned)
         calls, due = [], None
@@ -210,7 +210,7 @@ class Timekeeper:
         if len(self._watcher.backlog) > _MANY:
             self._blocked_from = self.now() if self._blocked_from is None else self._blocked_from
             await self._watcher.backlog.taken()
-        self._looked_at = self.now()
+            self._looked_at = self.now()
         return due is not None
 
     def _catch_up(self) -> bool:

@@ -36,6 +36,7 @@ class Subject:
     part: int
     interval: float
     timetable: Timetable
+    question: Question | None = None  # what is asked in every slot, where that is always the same
 
     @property
     def api(self) -> str:
@@ -49,7 +50,7 @@ class Subject:
 
     def call(self, ids: CallIds, slot: Slot) -> Call:
         """Build the call of a slot; its windows are those of the slot's time."""
-        question = Question.of(self.wanted.endpoint, self.window(slot), self.interval)
+        question = self.question or Question.of(self.wanted.endpoint, self.window(slot), self.interval)
         made = question.call(self.operation, ids.of(f"{self.key}{slot.due}"))
         made.slot = slot
         if question.window is not None and self._is_open:
@@ -103,6 +104,8 @@ class Subjects:
         self._interval: Final = interval
         self._dates: Final = dates
         self._asked: Final[dict[tuple[str, str], str]] = {}  # by token and question: the operation that asks it
+        # By the identity of what is wanted, which is kept so that nothing else gets it.
+        self._questions: Final[dict[int, tuple[Wanted, Question]]] = {}
         self.doubles: Final[list[Double]] = []
 
     def of(self, subscriptions: Iterable[Subscription], now: datetime) -> Iterator[Subject]:
@@ -125,7 +128,19 @@ class Subjects:
                 continue
             _check(interval)
             key = spelled(operation.tenant) + spelled(operation.name) + asked
-            yield Subject(key, operation, wanted, part, interval, _timetable(key, wanted, interval, zone))
+            yield Subject(
+                key, operation, wanted, part, interval, _timetable(key, wanted, interval, zone), self._question(wanted)
+            )
+
+    def _question(self, wanted: Wanted) -> Question | None:
+        """Return what is asked in every slot; the operations that want the same have it in common."""
+        if wanted.dates is not None:
+            return None
+        known = self._questions.get(id(wanted))
+        if known is None:
+            made = Question.of(wanted.endpoint, None, wanted.endpoint.pause(self._interval))
+            known = self._questions[id(wanted)] = (wanted, made)
+        return known[1]
 
 
 def _check(interval: float) -> None:
