@@ -53,7 +53,7 @@ async def test_plan_refuses_what_cannot_be_watched_at_all(secret_store: Path) ->
         never = await run("plan", "--watch", *options, "--interval", "0")
         future = await run("plan", *options, "--from", "2199-01-01")
     assert (never.code, never.out) == (2, b"")
-    assert "interval above 0" in never.err
+    assert "an interval of 0.1 s" in never.err
     assert "Traceback" not in future.err
 
 

@@ -145,7 +145,9 @@ class Subjects:
 
 def _check(interval: float) -> None:
     if not SHORTEST <= interval <= LONGEST:
-        raise ValueError(f"what is watched needs an interval of {SHORTEST:g} s to 31 days, not {interval:g} s")
+        raise ValueError(
+            f"what is watched needs an interval of {SHORTEST:g} s to 31 days, not {interval:g} s (--interval)"
+        )
 
 
 def _asked(wanted: Wanted, part: int) -> str:

@@ -434,7 +434,7 @@ async def test_only_so_many_sessions_are_kept() -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "watch.example", "127.example"])  # noqa: S104
 def test_beyond_this_machine_a_bearer_token_is_required(host: str) -> None:
-    with pytest.raises(ConfigurationError, match="needs a bearer token: give one by reference"):
+    with pytest.raises(ConfigurationError, match="needs a bearer token: say where one is"):
         Guard(Address(host, 9464), None, clock_at().now)
     assert Guard(Address(host, 9464), BEARER, clock_at().now).asks
 
