@@ -36,20 +36,21 @@ from wolkvox_async.scheduling.leads import LeadTerms
 from wolkvox_async.scheduling.queues import Budget, Lane
 from wolkvox_async.scheduling.scheduler import Scheduler
 from wolkvox_async.scheduling.skipping import STOPPING
-from wolkvox_async.scheduling.subjects import Subject
 
 from .admission import Later
 from .crew import Crew, CrewParts
 from .deliveries import Deliveries
 from .endings import EndingParts, Endings
+from .enlisting import Enlistment
 from .feeding import Appetite, Feed
 from .lifetime import outlast
-from .passes import PassParts, Records, Run
+from .passes import Records, Run
 from .permits import Permits
 from .result import CallResult
 from .roster import Roster
 from .timekeeping import Timekeeper
 from .watching import Watch, WatchParts
+from .yard import PassParts
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,17 +195,7 @@ class Engine:
         `SelectionError` when the interval is 0.
         """
         self._check_open()
-        chosen = self._roster.choose(only or (), apis or (), dates)
-
-        def subjects(subscriptions: Iterable[Subscription] | None) -> Sequence[Subject]:
-            self._check_open()
-            if subscriptions is None:
-                return self._roster.subjects(chosen, now=self._clock.utc(), dates=dates)
-            roster = self._roster.over(subscriptions)
-            found = roster.subjects(roster.choose(only or (), apis or (), dates), now=self._clock.utc(), dates=dates)
-            self._roster.replace(subscriptions)
-            return found
-
+        enlistment = Enlistment(self._roster, self._clock, tuple(only or ()), tuple(apis or ()), dates)
         tenants = f"watch {self._parts.tenants}"  # no pass takes it up again
         order = RunOrder(self._new_id(), self._clock.utc(), None, resume=False, tenants=tenants, output=output)
         lane = Lane(Budget(2 * self._parts.limits.max_in_flight), holds=False)
@@ -214,7 +205,7 @@ class Engine:
             self._parts.timeout, crew.server_limit, self._parts.limits.per_server, self._parts.limits.max_in_flight
         )
         watch = WatchParts(
-            crew.scheduler, crew.state, crew.hook, leads, subjects, self._roster.current, only_changes=only_changes
+            crew.scheduler, crew.state, crew.hook, leads, enlistment, self._roster.current, only_changes=only_changes
         )
         return Watch(parts, self, watch)
 

@@ -16,17 +16,16 @@ tokens' sake, and what they bring is dropped.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, ClassVar, Final, Generic, Literal, Protocol, Self, TypeVar, cast
+from typing import ClassVar, Final, Generic, Literal, Self, TypeVar, cast
 
 from wolkvox_async.errors import OutputClosedError, UsageError
 from wolkvox_async.lines import line
-from wolkvox_async.marks import Mark, SlotMark, last_marks, mark_of
-from wolkvox_async.model import Call, GapReason, Skipped
-from wolkvox_async.ports import Alarm, Clock, OpenRun, RunOrder, Sink
+from wolkvox_async.marks import last_marks, mark_of
+from wolkvox_async.model import Call, Skipped
+from wolkvox_async.ports import OpenRun, Sink
 from wolkvox_async.records import (
     Counters,
     Gap,
@@ -38,14 +37,14 @@ from wolkvox_async.records import (
     run_ended,
     run_started,
 )
-from wolkvox_async.scheduling.queues import Lane
 
 from .backlog import Backlog
+from .pipe import Pipe
 from .reading import Reading, pieces
+from .yard import PassParts, Supply, Yard
 
 UNIT: Final = 65_536  # bytes of answer that take up one more unit of a lane's room
 _COUNTED_AT_ONCE: Final = 5_000  # operations
-_IN_THE_PIPE: Final = 1.0  # seconds: what was written to a reader that went away within them did not arrive
 
 
 R = TypeVar("R")
@@ -59,77 +58,6 @@ class Summary:
     counters: Counters
     stopped: bool
     seconds: float
-
-
-class Yard(Protocol):
-    """What a pass needs of its engine."""
-
-    async def open(self, records: Run[Any], order: RunOrder) -> OpenRun:
-        """Begin or take up a run, which from now on is told when it is to stop."""
-
-    async def queue(self, records: Run[Any], calls: list[Call]) -> None:
-        """Read what is known of the tokens of `calls`, and queue these on the pass's lane."""
-
-    async def appetite(self, records: Run[Any]) -> None:
-        """Wait until more calls of the pass are of use."""
-
-    def room(self, lane: Lane, units: int) -> None:
-        """Give `units` of room back to `lane`."""
-
-    def delivered(self, records: Run[Any], marks: Sequence[Mark], position: int | None) -> None:
-        """Settle calls that were delivered; the output ends at `position` behind them."""
-
-    def ended(self, marks: Sequence[SlotMark]) -> None:
-        """Note slots whose end was delivered."""
-
-    def give_up(self, records: Run[Any], call: Call) -> GapReason | None:
-        """Take back a call of a slot; return what it waited for if it was never sent."""
-
-    def undelivered(self, records: Run[Any], marks: Sequence[Mark]) -> None:
-        """Take back that calls were delivered."""
-
-    def end(self, records: Run[Any]) -> None:
-        """Forget what is queued of the pass."""
-
-    async def close(self, records: Run[Any]) -> None:
-        """Let go of the pass's run."""
-
-
-class Supply(Protocol):
-    """Where the calls of a pass come from."""
-
-    @property
-    def begun(self) -> int:
-        """How many calls were queued."""
-
-    @property
-    def spared(self) -> int:
-        """How many calls the run has settled before."""
-
-    @property
-    def is_over(self) -> bool:
-        """Whether there will be no more."""
-
-    async def begin(self) -> None:
-        """Queue the first calls, and go on in the background."""
-
-    def stop(self) -> None:
-        """Queue nothing more: the pass was left."""
-
-    async def ended(self) -> None:
-        """Return when nothing goes on in the background any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class PassParts:
-    """What a pass is made of; `counts` (of calls, by operation) and `supply` are called when it is entered."""
-
-    order: RunOrder
-    lane: Lane
-    clock: Clock
-    version: str
-    counts: Callable[[OpenRun], Iterator[int]]
-    supply: Callable[[OpenRun, Any], Supply]  # of the run, to the pass
 
 
 class Run(Generic[R]):
@@ -155,9 +83,8 @@ class Run(Generic[R]):
         self._held = 0  # of room that the reader's batch takes up
         self._handed: Sequence[Item] = ()  # to the reader, who has not asked for more yet
         self._position: int | None = None
-        self._in_the_pipe: Final[deque[tuple[float, Sequence[Mark], Sequence[SlotMark]]]] = deque()
+        self._pipe: Final = Pipe(parts.clock, yard.ended)
         self._may_go_back = False  # what was delivered: a pipe whose reader goes away did not give it to him
-        self._pipe_alarm: Alarm | None = None
         self._reader: asyncio.Future[None] | None = None
         self._entered = self._left = self._is_read = False
         self._broken: Exception | None = None
@@ -181,7 +108,7 @@ class Run(Generic[R]):
     ) -> None:
         if error is None:
             self._acknowledge()
-        self._arrived()
+        self._pipe.arrived()
         self._leave()
         if self._feed is not None:
             await self._feed.ended()
@@ -286,7 +213,7 @@ class Run(Generic[R]):
                 if progress is not None:
                     await progress()
         except OutputClosedError:
-            self._take_back()
+            self._yard.undelivered(self, self._pipe.take_back())
             raise
         self._acknowledge()
         return self.summary()
@@ -376,40 +303,10 @@ class Run(Generic[R]):
         self._handed = ()
         if marks:
             self._yard.delivered(self, marks, self._position)
-        if self._position is None:
-            self._remember(marks, slots)
-        elif slots:
+        if self._position is None and self._may_go_back:
+            self._pipe.add(marks, slots)
+        else:
             self._yard.ended(slots)
-
-    def _remember(self, marks: Sequence[Mark], slots: Sequence[SlotMark]) -> None:
-        if not self._may_go_back:
-            self._yard.ended(slots)
-            return
-        now = self._parts.clock.now()
-        self._in_the_pipe.append((now, marks, slots))
-        if self._pipe_alarm is None:
-            self._pipe_alarm = self._parts.clock.alarm(now + _IN_THE_PIPE, self._pass_by)
-
-    def _pass_by(self) -> None:
-        """Take what was written to a pipe a while ago as read."""
-        now, pipe = self._parts.clock.now(), self._in_the_pipe
-        while pipe and pipe[0][0] <= now - _IN_THE_PIPE:
-            self._yard.ended(pipe.popleft()[2])
-        self._pipe_alarm = self._parts.clock.alarm(pipe[0][0] + _IN_THE_PIPE, self._pass_by) if pipe else None
-
-    def _take_back(self) -> None:
-        since = self._parts.clock.now() - _IN_THE_PIPE
-        lost = [marks for at, marks, _ in self._in_the_pipe if at >= since]
-        self._in_the_pipe.clear()
-        self._yard.undelivered(self, [mark for marks in lost for mark in marks])
-
-    def _arrived(self) -> None:
-        """Take what was written to a pipe as read: its reader is there to the end."""
-        if self._pipe_alarm is not None:
-            self._pipe_alarm.cancel()
-        for _, _, slots in self._in_the_pipe:
-            self._yard.ended(slots)
-        self._in_the_pipe.clear()
 
 
 class Records(Run[Record]):

@@ -10,7 +10,7 @@ comes behind it; only then the state knows of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import ClassVar, Final
@@ -28,23 +28,21 @@ from wolkvox_async.scheduling.rounds import Rounds
 from wolkvox_async.scheduling.scheduler import Scheduler
 from wolkvox_async.scheduling.subjects import Subject
 
-from .passes import PassParts, Run, Yard
+from .enlisting import Enlistment
+from .passes import Run
 from .timekeeping import Timekeeper
+from .yard import PassParts, Yard
 
 
 @dataclass(frozen=True, slots=True)
 class WatchParts:
-    """What a watch needs beside what a pass does.
-
-    `subjects` says what is watched, of the operations that there are or of others that replace
-    them; `only_changes` leaves out rows that are as in the reading before.
-    """
+    """What a watch needs beside what a pass does; `only_changes` leaves out rows that are as in the reading before."""
 
     scheduler: Scheduler
     state: State
     hook: Hook
     leads: LeadTerms
-    subjects: Callable[[Iterable[Subscription] | None], Sequence[Subject]]
+    enlistment: Enlistment
     current: Callable[[Call], Call]
     only_changes: bool = False
 
@@ -62,7 +60,7 @@ class Watch(Run[WatchRecord]):
 
     def supply(self, opened: OpenRun) -> Timekeeper:
         """Return what makes the calls of this watch."""
-        rounds, subjects = Rounds(Leads(self._watch.leads)), self._watch.subjects(None)
+        rounds, subjects = Rounds(Leads(self._watch.leads)), self._watch.enlistment.subjects()
         self._total = len(subjects)
         self._timekeeper = Timekeeper(rounds, subjects, opened.id, self._parts.clock, self)
         if self.stopped:
@@ -76,7 +74,7 @@ class Watch(Run[WatchRecord]):
         slot. Raises `SelectionError` when nothing is left, or dates are wrong; then everything
         stays as it was.
         """
-        await self._entered_timekeeper().replace(self._watch.subjects(tuple(subscriptions)))
+        await self._entered_timekeeper().replace(self._watch.enlistment.replaced(tuple(subscriptions)))
 
     # --- looking in -----------------------------------------------------------------------
 
