@@ -84,7 +84,11 @@ def slot_mark(item: Item) -> SlotMark | None:
 
 def last_marks(items: Iterable[Item]) -> list[SlotMark]:
     """Return the marks of the last slots that ended, and of the last closing ones, of each subject."""
-    marks = (mark for item in items if (mark := slot_mark(item)) is not None)
+    return latest(mark for item in items if (mark := slot_mark(item)) is not None)
+
+
+def latest(marks: Iterable[SlotMark]) -> list[SlotMark]:
+    """Return of each subject the last mark, and the last one of a closing slot; its marks stand in their order."""
     return list({(m.tenant, m.operation, m.api, m.month, m.closing): m for m in marks}.values())
 
 

@@ -197,6 +197,11 @@ class Call:
     remembered: str | None = None
 
     @property
+    def is_closing(self) -> bool:
+        """Whether it is the last reading of a month."""
+        return self.slot is not None and self.slot.closing
+
+    @property
     def question(self) -> str:
         """What is asked of the token: endpoint, window and parameters, as one text; or as what it is remembered."""
         if self.remembered is not None:

@@ -59,6 +59,11 @@ class Wanted:
     endpoint: Endpoint
     dates: DateRange | MonthWord | None = None
 
+    def with_dates(self, dates: DateRange | None) -> Wanted:
+        """Return what is wanted when `dates` replace what it says, where the endpoint takes any."""
+        takes_dates = dates is not None and self.endpoint.dates is not Dates.NEVER
+        return Wanted(self.endpoint, dates) if takes_dates else self
+
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
@@ -127,8 +132,7 @@ class _Asked:
     def _questions(self, wanted: Iterable[Wanted], zone: str) -> Iterator[Question]:
         local = self._now.astimezone(timezone(zone))
         for each in wanted:
-            takes_dates = self._dates is not None and each.endpoint.dates is not Dates.NEVER
-            for window in windows(self._dates if takes_dates else each.dates, local):
+            for window in windows(each.with_dates(self._dates).dates, local):
                 yield Question.of(each.endpoint, window, self._interval)
 
 

@@ -328,10 +328,10 @@ def call_record(run: str, settlement: Settlement, at: Any, next_at: Any) -> Call
         "server": operation.server,
         "token": operation.token.id,
         "api": call.api,
-        "window": None if window is None else _window_field(window),
+        "window": None if window is None else window_field(window),
         "params": dict(call.params) or None,
         "slot": None if slot is None else slot.text,
-        "closing": slot is not None and slot.closing,
+        "closing": call.is_closing,
         "outcome": _NAMES[type(outcome)],
         "rows": rows,
         "attempts": settlement.attempts,
@@ -360,11 +360,12 @@ def gap_record(run: str, gap: Gap) -> GapRecord:
         "closing": gap.slot.closing,
     }
     if gap.window is not None:
-        record["window"] = _window_field(gap.window)
+        record["window"] = window_field(gap.window)
     return record
 
 
-def _window_field(window: Window) -> WindowField:
+def window_field(window: Window) -> WindowField:
+    """Write a window as records do."""
     return {"from": window.date_ini, "to": window.date_end}
 
 

@@ -93,17 +93,10 @@ class Drained(Protocol):
         """Give up what is in flight."""
 
 
-class Abortable(Protocol):
-    """An output that can be given up."""
-
-    def abort(self) -> None:
-        """Have writes fail from now on."""
-
-
 class Stage:
     """What the signals act on: at first only the task that opens the engine, then the engine."""
 
-    def __init__(self, sink: Abortable) -> None:
+    def __init__(self, sink: JsonLines) -> None:
         self._sink: Final = sink
         self._task: Final = asyncio.current_task()
         self._writes = 0

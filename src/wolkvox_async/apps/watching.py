@@ -25,7 +25,7 @@ from wolkvox_async.adapters.state import MemoryState, SqliteState
 from wolkvox_async.adapters.telemetry import library_logger
 from wolkvox_async.engine import Summary, Watch
 from wolkvox_async.errors import ConfigurationError, OutputClosedError, OutputError, StateError
-from wolkvox_async.marks import SlotMark, read_slot_mark
+from wolkvox_async.marks import SlotMark, latest, read_slot_mark
 from wolkvox_async.model import Operation, Token
 from wolkvox_async.planning import DateRange
 from wolkvox_async.ports import Clock, TokenSource
@@ -77,8 +77,7 @@ async def run_watch(order: WatchOrder, parts: Parts | None = None) -> Ending:
     try:
         async with state_of(order.options, clock) as state, _output_of(order, clock) as sink:
             await take_over_slots(state, sink)
-            if isinstance(sink, JsonLines):
-                await take_over(state, sink)
+            await take_over(state, sink)
             return await _with_output(order, sink, replace(parts or Parts(), clock=clock, state=state))
     except OutputClosedError:
         return Ending(Exit.OUTPUT)
@@ -86,14 +85,14 @@ async def run_watch(order: WatchOrder, parts: Parts | None = None) -> Ending:
         return Ending(Exit.OUTPUT, message=str(error))
 
 
-def _output_of(order: WatchOrder, clock: Clock) -> JsonLines | RotatingLines:
+def _output_of(order: WatchOrder, clock: Clock) -> JsonLines:
     durable = order.options.durability == "power"
     if is_rotating(order.output):
         return open_rotating(order.output, clock, durable=durable)
     return open_output(order.output, durable=durable)
 
 
-async def _with_output(order: WatchOrder, sink: JsonLines | RotatingLines, parts: Parts) -> Ending:
+async def _with_output(order: WatchOrder, sink: JsonLines, parts: Parts) -> Ending:
     stage = Stage(sink)
     with StopSignals(Reactions(stage.stop, stage.abandon, stage.abort), order.drain) as signals:
         try:
@@ -106,7 +105,7 @@ async def _with_output(order: WatchOrder, sink: JsonLines | RotatingLines, parts
     return Ending(Exit.OK if signals.received is None else of_signal(signals.received), summary)
 
 
-async def _watch(order: WatchOrder, sink: JsonLines | RotatingLines, stage: Stage, parts: Parts) -> Summary:
+async def _watch(order: WatchOrder, sink: JsonLines, stage: Stage, parts: Parts) -> Summary:
     references = CurrentReferences(order.tenants)
     if parts.clock is None or parts.state is None:
         raise AssertionError("the program brings both")
@@ -115,7 +114,7 @@ async def _watch(order: WatchOrder, sink: JsonLines | RotatingLines, stage: Stag
     parts = replace(parts, tokens=references, hooks=(*parts.hooks, *lookout.hooks))
     async with open_engine(order.tenants, order.options, parts=parts) as engine:
         stage.engine = engine
-        output = order.output if isinstance(sink, RotatingLines) else output_name(sink, order.output)
+        output = output_name(sink, order.output)
         watch = engine.watch(apis=order.apis, dates=order.dates, only_changes=order.only_changes, output=output)
         async with watch as records, AsyncExitStack() as stack:
             calm_collector()
@@ -203,7 +202,7 @@ def _rereading(order: WatchOrder, references: CurrentReferences, records: Watch,
 # --- output -------------------------------------------------------------------------------
 
 
-async def take_over_slots(state: _State, sink: JsonLines | RotatingLines) -> None:
+async def take_over_slots(state: _State, sink: JsonLines) -> None:
     """Have the state know which slots ended, as the output says: a program that was killed could not tell it.
 
     To be called before the calls are taken over: what was read for them is not read again.
@@ -217,12 +216,7 @@ async def take_over_slots(state: _State, sink: JsonLines | RotatingLines) -> Non
 
 
 def _last_ones(lines: Iterable[bytes]) -> list[SlotMark]:
-    """Return the last slot, and the last closing one, of everything that was watched."""
-    last: dict[tuple[str, str, str, str, bool], SlotMark] = {}
-    for line in lines:
-        if (mark := read_slot_mark(line)) is not None:
-            last[mark.tenant, mark.operation, mark.api, mark.month, mark.closing] = mark
-    return list(last.values())
+    return latest(mark for line in lines if (mark := read_slot_mark(line)) is not None)
 
 
 @asynccontextmanager

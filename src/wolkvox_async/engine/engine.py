@@ -48,7 +48,6 @@ from .passes import Records, Run
 from .permits import Permits
 from .result import CallResult
 from .roster import Roster
-from .timekeeping import Timekeeper
 from .watching import Watch, WatchParts
 from .yard import PassParts
 
@@ -170,7 +169,7 @@ class Engine:
             self._check_open()
             return self._roster.counts(chosen, now=opened.at, dates=dates)
 
-        def supply(opened: OpenRun, records: Run[Any]) -> Feed:
+        def supply(records: Run[Any], opened: OpenRun) -> Feed:
             calls = self._roster.plan(chosen, run=opened.id, now=opened.at, dates=dates)
             return Feed(calls, opened.settled, records)
 
@@ -199,7 +198,7 @@ class Engine:
         tenants = f"watch {self._parts.tenants}"  # no pass takes it up again
         order = RunOrder(self._new_id(), self._clock.utc(), None, resume=False, tenants=tenants, output=output)
         lane = Lane(Budget(2 * self._parts.limits.max_in_flight), holds=False)
-        parts = PassParts(order, lane, self._clock, self._parts.version, lambda _: iter(()), _supply)
+        parts = PassParts(order, lane, self._clock, self._parts.version, lambda _: iter(()), Watch.supply)
         crew = self._parts.crew
         leads = LeadTerms(
             self._parts.timeout, crew.server_limit, self._parts.limits.per_server, self._parts.limits.max_in_flight
@@ -401,7 +400,3 @@ class Engine:
     def _new_id(self) -> str:
         chance = self._parts.crew.chance
         return ulid(int(self._clock.utc().timestamp() * 1000), int(chance() * 2**40) << 40 | int(chance() * 2**40))
-
-
-def _supply(opened: OpenRun, watch: Watch) -> Timekeeper:
-    return watch.supply(opened)

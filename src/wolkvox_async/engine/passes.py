@@ -134,7 +134,7 @@ class Run(Generic[R]):
             if number % _COUNTED_AT_ONCE == 0:
                 await asyncio.sleep(0)
         self._started_at = self._parts.clock.now()
-        self._feed = self._parts.supply(opened, self)
+        self._feed = self._parts.supply(self, opened)
         await self._feed.begin()
 
     def _leave(self) -> None:

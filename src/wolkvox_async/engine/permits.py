@@ -83,8 +83,7 @@ class Permits:
         That its quota is used up keeps nobody from a closing reading.
         """
         refusal = self._state.refusal(call.operation.token.id)
-        is_closing = call.slot is not None and call.slot.closing
-        if refusal is None or (is_closing and refusal.kind is ErrorKind.QUOTA):
+        if refusal is None or (refusal.kind is ErrorKind.QUOTA and call.is_closing):
             return None
         return Failed(error(refusal.kind, refusal.message)), self._clock.now() + refusal.seconds
 

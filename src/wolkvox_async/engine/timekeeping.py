@@ -75,7 +75,7 @@ class Timekeeper:
         self.started = 0
         self.version = 0
         self._rounds: Final = rounds
-        self._subjects: Sequence[Subject] = subjects
+        self._subjects: Final = subjects
         self._ids: Final = CallIds(run)
         self._clock: Final = clock
         self._watcher: Final = watcher
@@ -147,7 +147,7 @@ class Timekeeper:
                 self._gone(watched.call, GapReason.STOPPED)
 
     async def _enlist(self, subjects: Sequence[Subject], last_slots: Mapping[SlotKey, LastSlot]) -> None:
-        self._subjects, known, now = subjects, _Known(last_slots), self.now()
+        known, now = _Known(last_slots), self.now()
         self._rounds.announce(subjects)
         for number, subject in enumerate(subjects, 1):
             self._enrol(subject, known, now)

@@ -83,4 +83,4 @@ class PassParts:
     clock: Clock
     version: str
     counts: Callable[[OpenRun], Iterator[int]]
-    supply: Callable[[OpenRun, Any], Supply]  # of the run, to the pass
+    supply: Callable[[Any, OpenRun], Supply]  # to the run, as it was opened

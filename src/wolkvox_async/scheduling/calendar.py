@@ -48,6 +48,10 @@ class Grid:
         digest = blake2b(key.encode(), digest_size=8).digest()
         return cls(interval, int.from_bytes(digest) % interval)
 
+    def has(self, slot: Slot) -> bool:
+        """Tell whether a slot stands on one of its places."""
+        return slot.place % self.interval == self.phase
+
     def before(self, moment: int) -> int:
         """Return the last place before `moment`."""
         return moment - 1 - (moment - 1 - self.phase) % self.interval

@@ -98,7 +98,7 @@ class Endings:
 
 def tries(call: Call, failure: Failed) -> bool:
     """Tell whether a call tries although the token was closed: what a closing reading misses is lost."""
-    return failure.error.kind is ErrorKind.QUOTA and call.slot is not None and call.slot.closing
+    return failure.error.kind is ErrorKind.QUOTA and call.is_closing
 
 
 def unsent(leaving: Iterable[Entry], reason: Failed | Skipped) -> list[Ended]:

@@ -90,7 +90,7 @@ class Scheduler:
         """
         found = self._places.tokens.get(call.operation.token)
         queue, past = (found, found.past) if isinstance(found, SerialQueue) else (None, found)
-        is_closing = call.slot is not None and call.slot.closing
+        is_closing = call.is_closing
         if is_closing and past is not None:
             past.open_for_closing()
         if past is not None or lane.closed or lane.held:

@@ -112,11 +112,7 @@ class Subjects:
         """Yield what is watched of them at `now` (aware); raises `ValueError` for dates that are wrong then."""
         for subscription in subscriptions:
             for wanted in subscription.wanted:
-                yield from self._of(subscription.operation, self._dated(wanted), now)
-
-    def _dated(self, wanted: Wanted) -> Wanted:
-        takes_dates = self._dates is not None and wanted.endpoint.dates != "never"
-        return Wanted(wanted.endpoint, self._dates) if takes_dates else wanted
+                yield from self._of(subscription.operation, wanted.with_dates(self._dates), now)
 
     def _of(self, operation: Operation, wanted: Wanted, now: datetime) -> Iterator[Subject]:
         zone, interval = timezone(operation.timezone), wanted.endpoint.pause(self._interval)

@@ -21,9 +21,9 @@ from wolkvox_async.apps.rehearsal import Scene
 from wolkvox_async.apps.sheets import sheet
 from wolkvox_async.apps.timetables import Row, rows, settled
 from wolkvox_async.errors import ConfigurationError, StateError
-from wolkvox_async.model import Slot
+from wolkvox_async.model import Operation, Slot
 from wolkvox_async.planning import Subscription, plan
-from wolkvox_async.records import timestamp
+from wolkvox_async.records import WindowField, timestamp, window_field
 from wolkvox_async.scheduling.leads import LeadTerms
 from wolkvox_async.scheduling.subjects import Subjects
 from wolkvox_async.selection import subscribed
@@ -159,13 +159,9 @@ def _lead_terms(given: _Given) -> LeadTerms:
 
 def _call_line(one: Outlook) -> bytes:
     call = one.call
-    operation = call.operation
     return orjson.dumps(
         {
-            "tenant": operation.tenant,
-            "operation": operation.name,
-            "server": operation.server,
-            "token": operation.token.id,
+            **_whose(call.operation),
             "api": call.api,
             "window": _range(call.window),
             "params": dict(call.params) or None,
@@ -177,13 +173,9 @@ def _call_line(one: Outlook) -> bytes:
 
 def _row_line(row: Row) -> bytes:
     subject = row.subject
-    operation = subject.operation
     return orjson.dumps(
         {
-            "tenant": operation.tenant,
-            "operation": operation.name,
-            "server": operation.server,
-            "token": operation.token.id,
+            **_whose(subject.operation),
             "api": subject.api,
             "window": _range(subject.window(Slot(row.due, row.due))),
             "params": dict(subject.wanted.endpoint.params) or None,
@@ -194,8 +186,17 @@ def _row_line(row: Row) -> bytes:
     )
 
 
-def _range(window: Window | None) -> dict[str, str] | None:
-    return None if window is None else {"from": window.date_ini, "to": window.date_end}
+def _whose(operation: Operation) -> dict[str, str]:
+    return {
+        "tenant": operation.tenant,
+        "operation": operation.name,
+        "server": operation.server,
+        "token": operation.token.id,
+    }
+
+
+def _range(window: Window | None) -> WindowField | None:
+    return None if window is None else window_field(window)
 
 
 def _moment(milliseconds: int) -> str:

@@ -230,7 +230,7 @@ class Board:
             parts = self._parts.get(key) or []
         if len(parts) == 1:
             return parts[0]
-        return next((part for part in parts if slot.place % part.grid.interval == part.grid.phase), None)
+        return next((part for part in parts if part.grid.has(slot)), None)
 
 
 class BoardHook:

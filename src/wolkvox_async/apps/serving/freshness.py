@@ -42,11 +42,6 @@ class Reading:
         """Take in that the subject is another now, under the same key."""
         self.subject, self.interval = subject, subject.interval
 
-    def has(self, slot: Slot) -> bool:
-        """Tell whether the slot stands on its grid."""
-        grid = self.subject.timetable.grid
-        return slot.place % grid.interval == grid.phase
-
     def age(self, now: float) -> float:
         """Return its age in seconds."""
         return max(0.0, now - self.read_at)
@@ -137,7 +132,7 @@ class Freshness:
             parts = self._parts.get(key, [])
         if len(parts) == 1:
             return parts[0]
-        return next((part for part in parts if part.has(slot)), None)
+        return next((part for part in parts if part.subject.timetable.grid.has(slot)), None)
 
 
 def _key(operation: Operation, api: str) -> _Key:
