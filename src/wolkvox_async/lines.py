@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from .records import Gap, Item, Settlement, WatchRecord, call_record, gap_record, items_of, row_record, rows_of
+from .records import Gap, Item, Settlement, Times, WatchRecord, call_record, gap_record, items_of, row_record, rows_of
 
 _WITH_MICROSECONDS: Final = len('"2026-11-21T21:43:47.120000Z"')
 _TO_MILLISECONDS: Final = len('"2026-11-21T21:43:47.120')
@@ -30,16 +30,17 @@ def item_lines(run: str, item: Item) -> bytes:
 def call_lines(run: str, settlement: Settlement) -> bytes:
     """Return the lines of a settled call: its rows, then its `call` record."""
     rows, due = rows_of(settlement.outcome), settlement.due
-    at = orjson.Fragment(_stamp(settlement.at))
+    slot, at = settlement.call.slot, orjson.Fragment(_stamp(settlement.at))
     next_at = None if due is None else orjson.Fragment(_stamp(due))
-    commit = line(call_record(run, settlement, at, next_at))
+    times = Times(at, next_at, None if slot is None else slot.text)
+    commit = line(call_record(run, settlement, times))
     if len(rows) > 1:
-        return b"".join((*_row_lines(run, settlement, at, rows), commit))
-    return line(row_record(run, settlement, at, 1, rows[0])) + commit if rows else commit
+        return b"".join((*_row_lines(run, settlement, times, rows), commit))
+    return line(row_record(run, settlement, times, 1, rows[0])) + commit if rows else commit
 
 
-def _row_lines(run: str, settlement: Settlement, at: Any, rows: list[Any]) -> list[bytes]:
-    shared = orjson.dumps(row_record(run, settlement, at, 0, None))
+def _row_lines(run: str, settlement: Settlement, times: Times, rows: list[Any]) -> list[bytes]:
+    shared = orjson.dumps(row_record(run, settlement, times, 0, None))
     before, _, rest = shared.partition(b'"n":0')
     between = rest.removesuffix(b'"items":null,"row":null}')
     before, write, newline = before + b'"n":', orjson.dumps, orjson.OPT_APPEND_NEWLINE

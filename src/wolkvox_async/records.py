@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final, Literal, NotRequired, TypeAlias, TypedDict, assert_never
+from typing import Any, Final, Literal, NamedTuple, NotRequired, TypeAlias, TypedDict, assert_never
 
 from .envelopes import Code
 from .model import Call, CallError, Empty, Failed, GapReason, Ok, Operation, Outcome, Skipped, Slot
@@ -277,10 +277,12 @@ def item_records(run: str, item: Item) -> Iterator[RowRecord | CallRecord | GapR
 
 def call_records(run: str, settlement: Settlement) -> Iterator[RowRecord | CallRecord]:
     """Yield a settled call's rows, then its `call` record."""
-    at, due = timestamp(settlement.at), settlement.due
+    slot, due = settlement.call.slot, settlement.due
+    at, next_at = timestamp(settlement.at), None if due is None else timestamp(due)
+    times = Times(at, next_at, None if slot is None else slot.text)
     for n, row in enumerate(rows_of(settlement.outcome), 1):
-        yield row_record(run, settlement, at, n, row)
-    yield call_record(run, settlement, at, None if due is None else timestamp(due))
+        yield row_record(run, settlement, times, n, row)
+    yield call_record(run, settlement, times)
 
 
 def rows_of(outcome: Outcome) -> list[Any]:
@@ -288,8 +290,16 @@ def rows_of(outcome: Outcome) -> list[Any]:
     return outcome.rows if isinstance(outcome, Ok) else []
 
 
-def row_record(run: str, settlement: Settlement, at: Any, n: int, row: Any) -> RowRecord:
-    """Build the record of the n-th row, with its moment as it is to be written."""
+class Times(NamedTuple):
+    """The moments of a call as its records are to have them."""
+
+    at: Any
+    next_at: Any
+    slot: Any
+
+
+def row_record(run: str, settlement: Settlement, times: Times, n: int, row: Any) -> RowRecord:
+    """Build the record of the n-th row."""
     call = settlement.call
     return {
         "type": "row",
@@ -300,17 +310,17 @@ def row_record(run: str, settlement: Settlement, at: Any, n: int, row: Any) -> R
         "operation": call.operation.name,
         "server": call.operation.server,
         "api": call.api,
-        "slot": None if call.slot is None else call.slot.text,
-        "at": at,
+        "slot": times.slot,
+        "at": times.at,
         "items": items_of(row),
         "row": row,
     }
 
 
-def call_record(run: str, settlement: Settlement, at: Any, next_at: Any) -> CallRecord:
-    """Build the commit mark, with its moments as they are to be written."""
+def call_record(run: str, settlement: Settlement, times: Times) -> CallRecord:
+    """Build the commit mark."""
     call, outcome = settlement.call, settlement.outcome
-    operation, window, slot = call.operation, call.window, call.slot
+    operation, window = call.operation, call.window
     rows, error, status, code, msg = 0, None, None, None, None
     if isinstance(outcome, Ok):
         rows, status, code, msg = len(outcome.rows), outcome.status, outcome.code, outcome.msg
@@ -330,18 +340,18 @@ def call_record(run: str, settlement: Settlement, at: Any, next_at: Any) -> Call
         "api": call.api,
         "window": None if window is None else window_field(window),
         "params": dict(call.params) or None,
-        "slot": None if slot is None else slot.text,
+        "slot": times.slot,
         "closing": call.is_closing,
         "outcome": _NAMES[type(outcome)],
         "rows": rows,
         "attempts": settlement.attempts,
-        "at": at,
+        "at": times.at,
         "seconds": round(settlement.seconds, 3),
         "status": status,
         "code": code,
         "msg": msg,
         "error": error,
-        "next_at": next_at,
+        "next_at": times.next_at,
     }
 
 

@@ -153,12 +153,13 @@ class Crew:
         """Start whatever may start now, and be back when the next token comes due."""
         if self._group is None:
             return
-        try:
-            self._hand_out(self._group, self._parts.clock.now())
-        except StateError as error:
-            self._office.broke(error)
+        if self._alarm is not None or self._parts.scheduler.is_waited_for:
+            try:
+                self._hand_out(self._group, self._parts.clock.now())
+            except StateError as error:
+                self._office.broke(error)
+            self._set_alarm(self._parts.scheduler.next_ready_at())
         self._appetite.look()
-        self._set_alarm(self._parts.scheduler.next_ready_at())
 
     def _hand_out(self, group: TaskGroup, now: float) -> None:
         scheduler = self._parts.scheduler

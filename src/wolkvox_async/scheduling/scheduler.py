@@ -285,6 +285,12 @@ class Scheduler:
         """How many tokens could start if there were slots."""
         return self._places.ready.count
 
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether a token could start, or waits for its time, a probe, a retry or the end of its patience."""
+        places = self._places
+        return bool(places.ready.count or places.later.count or places.down or places.short)
+
     def next_ready_at(self) -> float | None:
         """Return when a token, a probe, a retry or the end of a call's patience is due; None when nothing is."""
         return self._places.next_due()

@@ -12,7 +12,8 @@ from typing import TypeAlias
 from .faults import Effect
 
 
-@dataclass(frozen=True, slots=True)
+# Those that every request has are not frozen: that would double what making one costs. Nobody changes them.
+@dataclass(slots=True, unsafe_hash=True)
 class Asked:
     """A request came in, to its last byte.
 
@@ -35,7 +36,7 @@ class Asked:
     trapped: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Answered:
     """The last bytes of an answer are about to be written: the vendor is done with the request."""
 
@@ -74,7 +75,7 @@ class Gibberish:
     server: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Disconnected:
     """A connection is gone."""
 

@@ -62,6 +62,8 @@ class VirtualClock:
         if not isinstance(loop, VirtualLoop):
             raise TypeError("a virtual clock needs a virtual loop: asyncio.Runner(loop_factory=VirtualLoop)")
         self.loop: Final = loop
+        self.now: Final = loop.time
+        """Returns the monotonic seconds."""
         self.coming: Final[dict[Happening, None]] = {}
         self._missed = 0.0  # seconds of the world in which the monotonic clock stood still
         # What makes Unix seconds of the loop's: the world's, and the wall clock's.
@@ -69,10 +71,6 @@ class VirtualClock:
         self._told = (0.0, utc)  # what was asked for last, for time stands still a lot
 
     # --- what the program sees
-
-    def now(self) -> float:
-        """Return the monotonic seconds."""
-        return self.loop.time()
 
     def utc(self) -> datetime:
         """Return the wall clock's time."""

@@ -45,6 +45,8 @@ def note(known: MutableMapping[SlotKey, LastSlot], marks: Iterable[SlotMark]) ->
     """Note slots that ended in memory, as `write_slots` does."""
     for mark in marks:
         key = (mark.tenant, mark.operation, mark.api, mark.month)
-        last = known.get(key, LastSlot(mark.due, None))
-        closing = max(filter(None, (last.closing, mark.due if mark.closing else None)), default=None)
-        known[key] = LastSlot(max(last.due, mark.due), closing)
+        last = known.get(key)
+        due, closing = (mark.due, None) if last is None else (max(last.due, mark.due), last.closing)
+        if mark.closing:
+            closing = max(closing or 0, mark.due)
+        known[key] = LastSlot(due, closing)

@@ -14,7 +14,6 @@ connections are shared, 200 for the name of a token's operation.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -224,13 +223,13 @@ class MemoryState:
     def settle(
         self, run: str, marks: Sequence[Mark], position: int | None, done: Callable[[StateError | None], None]
     ) -> None:
-        """Note that `marks` were delivered; `done` is called by the event loop, soon."""
+        """Note that `marks` were delivered; `done` is called at once."""
         failure = StateError("the state was closed") if self._closed else None
         if failure is None:
             self._settle(run, marks)
             if position is not None:
                 self._shared.runs.move(run, position)
-        asyncio.get_running_loop().call_soon(done, failure)
+        done(failure)
 
     def _settle(self, run: str, marks: Sequence[Mark]) -> None:
         self._shared.runs.count(run, marks, 1)
