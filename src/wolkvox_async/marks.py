@@ -60,7 +60,7 @@ class Mark:
         return self.outcome in DONE
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class SlotMark:
     """A slot that ended, due at Unix milliseconds; `month` (YYYYmm) where dates are asked for, else empty."""
 

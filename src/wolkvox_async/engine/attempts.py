@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
+from types import TracebackType
 from typing import Final, TypeVar
 
 from wolkvox_async.classify import classify, error
@@ -23,6 +23,24 @@ from .doubt import NOT_AS_BEFORE, OF_ANOTHER, Heard, names_of
 from .permits import Met, Permits, met
 
 T = TypeVar("T")
+
+
+class Interruptible:
+    """Has `task` be among `workers` for the length of a block."""
+
+    __slots__ = ("_task", "_workers")
+
+    def __init__(self, workers: set[asyncio.Task[object]], task: asyncio.Task[object]) -> None:
+        self._workers: Final = workers
+        self._task: Final = task
+
+    def __enter__(self) -> None:
+        self._workers.add(self._task)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._workers.discard(self._task)
 
 
 class Attempts:
@@ -41,15 +59,9 @@ class Attempts:
         while self._workers:
             self._workers.pop().cancel()
 
-    @contextmanager
-    def interruptible(self) -> Iterator[None]:
+    def interruptible(self) -> Interruptible:
         """Let `abandon` interrupt what this task waits for inside the block: attempts and rests, nothing else."""
-        task = _current_task()
-        self._workers.add(task)
-        try:
-            yield
-        finally:
-            self._workers.discard(task)
+        return Interruptible(self._workers, _current_task())
 
     async def meet(self, turn: Turn, heard: Heard, call: Call) -> Met:
         """Make an attempt at `call`, whose token we hold."""

@@ -59,7 +59,7 @@ class Watched:
     behind: list[tuple[Slot, GapReason]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Due:
     """A slot that came due; `gap` says why it is not begun."""
 

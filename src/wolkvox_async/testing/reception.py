@@ -26,7 +26,7 @@ from .vendor import Vendor
 _KNOWN_TARGETS: Final = 4_096
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Visit:
     """Where a request came in: connection, server, and the moment (monotonic seconds)."""
 

@@ -74,14 +74,14 @@ class VirtualClock:
 
     def utc(self) -> datetime:
         """Return the wall clock's time."""
-        wall = self._wall + self.loop.time()
+        wall = self._wall + self.loop.seconds
         if self._told[0] != wall:
             self._told = (wall, datetime.fromtimestamp(wall, UTC))
         return self._told[1]
 
     def wall(self) -> float:
         """Return the wall clock's time in Unix seconds."""
-        return self._wall + self.loop.time()
+        return self._wall + self.loop.seconds
 
     def alarm(self, when: float, ring: Callable[[], None]) -> asyncio.TimerHandle:
         """Have `ring` called once `now()` reaches `when`."""
@@ -92,15 +92,15 @@ class VirtualClock:
 
     def elapsed(self) -> float:
         """Return the seconds that the world has come to: as `now`, and what that missed."""
-        return self.loop.time() + self._missed
+        return self.loop.seconds + self._missed
 
     def unix(self) -> float:
         """Return the true time in Unix seconds."""
-        return self._world + self.loop.time()
+        return self._world + self.loop.seconds
 
     def after(self, seconds: float, act: Callable[[], object]) -> Happening:
         """Have `act` done when the world is `seconds` further."""
-        machine = self.loop.time() + seconds
+        machine = self.loop.seconds + seconds
         happening = Happening(self, machine + self._missed, act)
         self.coming[happening] = None
         happening.arm(machine)

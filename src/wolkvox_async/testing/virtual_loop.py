@@ -42,7 +42,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, start: float = START) -> None:
         """Begin at `start` seconds."""
-        self._now = start
+        self.seconds = start  # what `time()` returns, for those who ask often
         self._arrivals: Final[deque[_Arrival]] = deque()
         self._arrived: Final = threading.Event()
         self._jobs: Final[set[Future[Any]]] = set()
@@ -53,11 +53,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         """Return the virtual seconds."""
-        return self._now
+        return self.seconds
 
     def skip(self, seconds: float) -> None:
         """Let `seconds` go by in which nothing runs: timers that come due meanwhile are late."""
-        self._now += seconds
+        self.seconds += seconds
 
     def call_soon_threadsafe(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
@@ -89,7 +89,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if seconds is None or self._jobs or self.busy:
             self._wait(is_over=seconds is None)
         if not self._arrivals:
-            self._now += seconds or 0.0
+            self.seconds += seconds or 0.0
             return
         while self._arrivals:
             handle, callback, args, context = self._arrivals.popleft()

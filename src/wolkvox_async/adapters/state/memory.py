@@ -132,9 +132,9 @@ class MemoryState:
 
     def end(self, token: str, at_work: float, pause: float) -> None:
         """Note that an attempt ended; see the port."""
-        closed_for = max(at_work, pause)
-        if self._token(token).holder is self:
-            self._token(token).busy = self._clock.now() + closed_for if closed_for > 0 else 0.0
+        closed_for, shared = max(at_work, pause), self._token(token)
+        if shared.holder is self:
+            shared.busy = self._clock.now() + closed_for if closed_for > 0 else 0.0
 
     def release(self, token: str) -> None:
         """Give the token back."""
@@ -180,11 +180,11 @@ class MemoryState:
 
     def refusal(self, token: str) -> Refusal | None:
         """Return why nothing is to be sent with `token` at present."""
-        shared = self._token(token)
-        left = shared.refused_until - self._clock.now()
-        if shared.refusal is None or left <= 0:
+        shared = self._shared.tokens.get(token)
+        if shared is None or shared.refusal is None:
             return None
-        return Refusal(shared.refusal.kind, shared.refusal.message, left)
+        left = shared.refused_until - self._clock.now()
+        return None if left <= 0 else Refusal(shared.refusal.kind, shared.refusal.message, left)
 
     def refuse(self, token: str, refusal: Refusal) -> None:
         """Note that the vendor refused `token`."""
