@@ -114,7 +114,8 @@ class Feed:
 
     def _forget(self) -> None:
         # Whoever has an older mark cannot follow from it: its number is passed, its frames are gone.
-        self._layout, self._tick = self._board.layout, self._tick + 1
+        # Whoever reads the board now has its totals as well.
+        self._layout, self._tick, self._told = self._board.layout, self._tick + 1, totals(self._board)
         self._board.take_changes()
         self._frames.clear()
         self._ahead.clear()
