@@ -7,6 +7,7 @@
     |   `-- RunError            a run that cannot be taken up: busy, of another output, or none
     |-- UsageError              the caller's code: the engine was used after it was closed, ...
     |-- StateError              the environment: the state folder cannot be used
+    |   `-- StoreUnavailableError   the store that machines share did not answer in time
     `-- OutputError             the environment: records could not be delivered
         `-- OutputClosedError   the reader of the pipe went away
 
@@ -90,6 +91,10 @@ class UsageError(WolkvoxError):
 
 class StateError(WolkvoxError):
     """The state folder cannot be used; nothing more is called, because nobody would know of it."""
+
+
+class StoreUnavailableError(StateError):
+    """The store that machines share did not answer in time: what was to be written may have been, and may yet be."""
 
 
 class OutputError(WolkvoxError):

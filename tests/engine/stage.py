@@ -125,6 +125,9 @@ class Rotation:
         return None if name is None else token(name)
 
 
+_HAIR: Final = 1e-6  # seconds
+
+
 class LoopWall(LoopClock):
     """The loop's clock, and a wall clock that goes with it."""
 
@@ -135,6 +138,10 @@ class LoopWall(LoopClock):
 
     def utc(self) -> datetime:
         return self._utc + timedelta(seconds=self.now() - self._began)
+
+    def alarm(self, when: float, ring: Callable[[], None]) -> asyncio.TimerHandle:
+        # In virtual time a timer that rings a hair too early, as the loop lets it, would ring so for ever.
+        return super().alarm(when + _HAIR, ring)
 
 
 @dataclass

@@ -41,13 +41,13 @@ from .admission import Later
 from .crew import Crew, CrewParts
 from .deliveries import Deliveries
 from .endings import EndingParts, Endings
-from .enlisting import Enlistment
+from .enlisting import Enlistment, Selection
 from .feeding import Appetite, Feed
 from .lifetime import outlast
 from .passes import Records, Run
 from .permits import Permits
 from .result import CallResult
-from .roster import Roster
+from .roster import Holds, Roster
 from .watching import Watch, WatchParts
 from .yard import PassParts
 
@@ -152,6 +152,7 @@ class Engine:
         only: Sequence[str] | None = None,
         dates: DateRange | None = None,
         run: RunName | str | None = None,
+        holds: Holds | None = None,
     ) -> Records:
         """Return one pass over the operations, to be used as a block.
 
@@ -159,10 +160,11 @@ class Engine:
         with wildcards, or `label=value`); `dates` apply to the endpoints that take dates.
         `run` names the run, so that it can be taken up again. Raises `SelectionError`, here
         or (for wrong dates) when the block is entered, and `UsageError` when the engine is
-        not open. Entering raises `RunError` for a run that cannot be taken up.
+        not open. Entering raises `RunError` for a run that cannot be taken up. Where machines share
+        the tokens, `holds` says which are ours.
         """
         self._check_open()
-        chosen = self._roster.choose(only or (), apis or (), dates)
+        chosen = Selection(tuple(only or ()), tuple(apis or ()), dates, holds).of(self._roster)
         named = RunName(run) if isinstance(run, str) else run or RunName()
 
         def counts(opened: OpenRun) -> Iterator[int]:
@@ -185,16 +187,18 @@ class Engine:
         dates: DateRange | None = None,
         only_changes: bool = False,
         output: str = "",
+        holds: Holds | None = None,
     ) -> Watch:
         """Return a watch over the operations, to be used as a block like a pass: it goes on until it is left.
 
         Every endpoint of every operation has its slots, one in each interval; each ends with a
         `call` record or a `gap`. With `only_changes` rows come when they differ from the reading
         before. `output` tells outputs apart. Otherwise as `fetch`; entering raises
-        `SelectionError` when the interval is 0.
+        `SelectionError` when the interval is 0. Where that changes, `Watch.rehold` asks again what `holds`.
         """
         self._check_open()
-        enlistment = Enlistment(self._roster, self._clock, tuple(only or ()), tuple(apis or ()), dates)
+        selection = Selection(tuple(only or ()), tuple(apis or ()), dates, holds)
+        enlistment = Enlistment(self._roster, self._clock, selection)
         tenants = f"watch {self._parts.tenants}"  # no pass takes it up again
         order = RunOrder(self._new_id(), self._clock.utc(), None, resume=False, tenants=tenants, output=output)
         lane = Lane(Budget(2 * self._parts.limits.max_in_flight), holds=False)

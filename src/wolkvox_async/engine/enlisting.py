@@ -3,40 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from wolkvox_async.planning import DateRange, Subscription
 from wolkvox_async.ports import Clock
 from wolkvox_async.scheduling.subjects import Subject
 
-from .roster import Roster
+from .roster import Choice, Holds, Roster
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which operations and endpoints, as `fetch` takes them; of these only what `holds` says is ours."""
+
+    only: tuple[str, ...] = ()
+    apis: tuple[str, ...] = ()
+    dates: DateRange | None = None
+    holds: Holds | None = None
+
+    def of(self, roster: Roster) -> Choice:
+        """Return what it selects and is ours; raises `SelectionError` when it selects nothing."""
+        return roster.choose(self.only, self.apis, self.dates).held(self.holds)
 
 
 class Enlistment:
-    """A selection (as `fetch` takes it) that is made again whenever the operations are replaced."""
+    """A selection that is made again whenever the operations are replaced, or others are ours."""
 
-    def __init__(
-        self, roster: Roster, clock: Clock, only: Sequence[str], apis: Sequence[str], dates: DateRange | None
-    ) -> None:
+    def __init__(self, roster: Roster, clock: Clock, selection: Selection) -> None:
         """Raise `SelectionError` when it selects nothing."""
         self._roster: Final = roster
         self._clock: Final = clock
-        self._only: Final = only
-        self._apis: Final = apis
-        self._dates: Final = dates
-        self._chosen: Final = roster.choose(only, apis, dates)
+        self._selection: Final = selection
+        selection.of(roster)
 
     def subjects(self) -> Sequence[Subject]:
         """Return what is watched; raises `SelectionError` for dates or an interval that cannot be."""
-        return self._roster.subjects(self._chosen, now=self._clock.utc(), dates=self._dates)
+        return self._subjects(self._roster)
 
     def replaced(self, subscriptions: Iterable[Subscription]) -> Sequence[Subject]:
         """Have these be the operations, and return what is watched of them.
 
         Raises `SelectionError` as `subjects` does, and changes nothing then.
         """
-        roster = self._roster.over(subscriptions)
-        chosen = roster.choose(self._only, self._apis, self._dates)
-        found = roster.subjects(chosen, now=self._clock.utc(), dates=self._dates)
+        found = self._subjects(self._roster.over(subscriptions))
         self._roster.replace(subscriptions)
         return found
+
+    def _subjects(self, roster: Roster) -> Sequence[Subject]:
+        selection = self._selection
+        return roster.subjects(selection.of(roster), now=self._clock.utc(), dates=selection.dates)

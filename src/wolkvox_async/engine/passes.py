@@ -25,7 +25,7 @@ from wolkvox_async.errors import OutputClosedError, UsageError
 from wolkvox_async.lines import line
 from wolkvox_async.marks import last_marks, mark_of
 from wolkvox_async.model import Call, Skipped
-from wolkvox_async.ports import OpenRun, Sink
+from wolkvox_async.ports import Desk, OpenRun, Sink
 from wolkvox_async.records import (
     Counters,
     Gap,
@@ -216,6 +216,19 @@ class Run(Generic[R]):
             self._yard.undelivered(self, self._pipe.take_back())
             raise
         self._acknowledge()
+        return self.summary()
+
+    async def hand_to(self, desk: Desk, *, progress: Callable[[], Awaitable[None]] | None = None) -> Summary:
+        """Hand every call and gap to `desk`, and return what the pass came to; raises what the desk does."""
+        self._read_once()
+        await desk.say(self.run, line(self.opening()))
+        while (batch := await self.next_batch()) is not None:
+            await desk.take(self.run, batch)
+            self._handed = batch
+            self._acknowledge()
+            if progress is not None:
+                await progress()
+        await desk.say(self.run, line(self.ending()))
         return self.summary()
 
     def opening(self) -> RunRecord:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from wolkvox_async.catalog import Catalog, Dates
 from wolkvox_async.errors import SelectionError, UsageError
@@ -16,6 +16,9 @@ from wolkvox_async.selection import restrict, select, subscribed
 from wolkvox_async.windows import timezone
 
 T = TypeVar("T")
+
+Holds: TypeAlias = Callable[[str], bool]
+"""Tells of a token, by its id, whether it is ours at present."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,12 @@ class Choice:
 
     subscriptions: tuple[Subscription, ...]
     kept: Mapping[int, tuple[Wanted, ...]]
+
+    def held(self, holds: Holds | None) -> Choice:
+        """Return what is left of it where only some tokens are ours."""
+        if holds is None:
+            return self
+        return Choice(tuple(one for one in self.subscriptions if holds(one.operation.token.id)), self.kept)
 
     def __iter__(self) -> Iterator[Subscription]:
         for subscription in self.subscriptions:

@@ -132,19 +132,33 @@ class Timekeeper:
         """Return what is watched under `key`."""
         return self._rounds.get(key)
 
-    async def replace(self, subjects: Sequence[Subject]) -> None:
-        """Watch these from now on; a slot of what stays is neither dropped nor doubled."""
+    async def replace(self, subjects: Sequence[Subject], *, others_go_on: bool = False) -> None:
+        """Watch these from now on; a slot of what stays is neither dropped nor doubled.
+
+        Where others go on with what is left out, nothing is told of slots that did not end here.
+        """
         async with self._replacing:
             last_slots = await self._watcher.last_slots()
-            self._drop({subject.key for subject in subjects})
+            wanted = {subject.key for subject in subjects}
+            for watched in [watched for watched in self._rounds if watched.subject.key not in wanted]:
+                if others_go_on:
+                    self._leave_to_others(watched)
+                else:
+                    self._drop(watched)
             await self._enlist(subjects, last_slots)
             self._woken.set()
 
-    def _drop(self, wanted: set[str]) -> None:
-        for watched in [watched for watched in self._rounds if watched.subject.key not in wanted]:
-            self._forget(watched)
-            if watched.call is not None and self._watcher.give_up(watched.call) is not None:
-                self._gone(watched.call, GapReason.STOPPED)
+    def _drop(self, watched: Watched) -> None:
+        self._forget(watched)
+        if watched.call is not None and self._watcher.give_up(watched.call) is not None:
+            self._gone(watched.call, GapReason.STOPPED)
+
+    def _leave_to_others(self, watched: Watched) -> None:
+        watched.missed = None
+        self._forget(watched)
+        if watched.call is not None and self._watcher.give_up(watched.call) is not None:
+            self._watcher.take_back()
+            del self._open[watched.call.id], self._former[watched.subject.key]
 
     async def _enlist(self, subjects: Sequence[Subject], last_slots: Mapping[SlotKey, LastSlot]) -> None:
         known, now = _Known(last_slots), self.now()
@@ -162,9 +176,10 @@ class Timekeeper:
             return
         if watched is not None:
             self._forget(watched)
-        former = self._former.pop(subject.key, None)
-        if former is None or former.last is None:  # the state may not know of its last slot yet
-            heir = self._rounds.add(subject, known.last(subject, now), now)
+        former, last = self._former.pop(subject.key, None), known.last(subject, now)
+        # The state may not know of our last slot yet; or others have watched it since.
+        if former is None or former.last is None or (last is not None and last.due > former.last.due):
+            heir = self._rounds.add(subject, last, now)
         else:
             heir = self._rounds.add(subject, _moved(subject, former.last), now, missed=False)
         if former is not None and former.call is not None:

@@ -76,6 +76,10 @@ class Watch(Run[WatchRecord]):
         """
         await self._entered_timekeeper().replace(self._watch.enlistment.replaced(tuple(subscriptions)))
 
+    async def rehold(self) -> None:
+        """Ask again what is ours, and watch that from now on; others go on with the rest, and take up what is new."""
+        await self._entered_timekeeper().replace(self._watch.enlistment.subjects(), others_go_on=True)
+
     # --- looking in -----------------------------------------------------------------------
 
     @property

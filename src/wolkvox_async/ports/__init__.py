@@ -4,7 +4,7 @@ Adapters fulfil them for real, `wolkvox_async.testing` with doubles that one cou
 and an embedding service with its own. No type of any library crosses a port.
 """
 
-from .delivery import Place, Sink
+from .delivery import Desk, Place, Sink
 from .events import AttemptFailed, CallSettled, Event, Hook, SlotMissed, TokenClosed
 from .state import (
     Adopter,
@@ -25,6 +25,7 @@ from .state import (
     Taken,
     Unread,
 )
+from .store import Append, Appended, Conflict, Full, Held, Message, Store, Stored
 from .time import Alarm, Clock
 from .tokens import TokenSource
 from .transport import Transport, Turn
@@ -32,19 +33,26 @@ from .transport import Transport, Turn
 __all__ = [
     "Adopter",
     "Alarm",
+    "Append",
+    "Appended",
     "AttemptFailed",
     "CallSettled",
     "Claim",
     "Clock",
     "Closed",
+    "Conflict",
+    "Desk",
     "Diary",
     "Event",
+    "Full",
     "Granted",
+    "Held",
     "Hook",
     "Knowledge",
     "LastSlot",
     "Leases",
     "Ledger",
+    "Message",
     "Names",
     "OpenRun",
     "Place",
@@ -54,6 +62,8 @@ __all__ = [
     "SlotKey",
     "SlotMissed",
     "State",
+    "Store",
+    "Stored",
     "Taken",
     "TokenClosed",
     "TokenSource",

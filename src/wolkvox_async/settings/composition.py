@@ -50,6 +50,7 @@ class Parts:
 
     `transport` is closed together with the engine; `connector` is used for new connections
     and stays its owner's to close, and so does `state`; `environment` is where `env` references are looked up.
+    `may_send` is asked, with a token's id, right before a request leaves (not by a `transport` of one's own).
     """
 
     transport: Transport | None = None
@@ -60,6 +61,7 @@ class Parts:
     tokens: TokenSource | None = None
     state: State | None = None
     hooks: tuple[Hook, ...] = ()
+    may_send: Callable[[str], bool] | None = None
 
 
 def open_engine(
@@ -183,7 +185,7 @@ def _engine_parts(made: _Made, clock: Clock, state: State) -> EngineParts:
     scheduler = Scheduler(limits.first, retry, after_failure=options.after_failure)
     crew = CrewParts(
         scheduler=scheduler,
-        transport=parts.transport or make_transport(options, parts.connector, log),
+        transport=parts.transport or make_transport(options, parts.connector, log, may_send=parts.may_send),
         clock=clock,
         hook=Hooks((LogHook(log), *parts.hooks), log),
         chance=parts.chance or random.Random().random,  # noqa: S311 - for pauses and ids, not for secrets

@@ -7,6 +7,7 @@ instead: it makes a connection for every attempt, so it costs several times as m
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.request import getproxies, proxy_bypass  # noqa: TID251 - reads the environment, requests nothing
 
@@ -20,9 +21,16 @@ from wolkvox_async.ports import Transport
 from .options import Options, conflicts
 
 
-def make_transport(options: Options, connector: aiohttp.BaseConnector | None, log: Any) -> Transport:
+def make_transport(
+    options: Options,
+    connector: aiohttp.BaseConnector | None,
+    log: Any,
+    *,
+    may_send: Callable[[str], bool] | None = None,
+) -> Transport:
     """Return the fast transport, or with a warning the one that always fits; to be called in the event loop.
 
+    `may_send` is asked, with a token's id, right before a request leaves.
     Raises `UsageError` for a connector of somebody's own that would keep connections, where these cannot be checked.
     """
     settings = HttpSettings(
@@ -34,6 +42,7 @@ def make_transport(options: Options, connector: aiohttp.BaseConnector | None, lo
         proxy=_proxy(options),
         user_agent=f"wolkvox-async/{__version__}",
         connections=options.connections,
+        may_send=may_send,
     )
     why = misfit()
     if why is None:

@@ -167,6 +167,10 @@ class HttpTurn:
             wire = self._ready() or await self._replaced(deadline)
             if isinstance(wire, Breakdown):
                 return wire
+            # Between this and the write nothing is waited for.
+            if (may_send := transport.settings.may_send) is not None and not may_send(token.id):
+                self.distrust()
+                return faults.withheld()
             raw = await wire.ask(transport.targets.of(call), token, deadline)
             met = _ordinary(raw, wire, token) or await self._other(raw, wire, token)
         except BaseException:  # cancelled, nearly always
