@@ -76,12 +76,17 @@ class Store(Protocol):
 
         After the connection was lost it raises `StoreUnavailableError` once, even if there is a
         new one: a store that came back may have forgotten what it confirmed last, and whoever
-        watches keys has to begin anew.
+        watches keys has to begin anew. Until it has, `cas` raises as well; see there.
         """
         ...
 
     async def cas(self, key: str, expected: int, value: bytes) -> Stored | Conflict:
-        """Write a key whose revision is `expected` (0: it does not exist)."""
+        """Write a key whose revision is `expected` (0: it does not exist).
+
+        The write goes over the connection that brought the last keys, or not at all: what rests on
+        what a store said before it went away is not to reach it when it has come back, for it may
+        have forgotten that, and give the same revisions to others.
+        """
         ...
 
     def load(self, partition: int) -> AsyncIterator[Message]:

@@ -1,0 +1,1 @@
+"""What machines that share tokens agree on, decided without waiting: leases of partitions, what is known of tokens."""
