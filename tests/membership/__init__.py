@@ -1,0 +1,1 @@
+"""Tests of a machine among others, against the store in memory and what can go wrong with a store."""
