@@ -144,3 +144,28 @@ async def test_what_was_given_away_with_a_call_in_flight_is_told_by_whom_it_was_
         engine.stop()
         await reading
     assert len(heap.ends()) == 1
+
+
+@pytest.mark.parametrize("away", [0, 1, 700, 5000])
+async def test_what_nobody_had_for_a_while_is_told_behind_the_call_that_was_in_flight(away: int) -> None:
+    async def slow(_call: Call, _number: int) -> Answer:
+        await asyncio.sleep(1000 if there.scripted.calls == [_call] else 5)
+        return GOOD
+
+    there, heap = Stage(many(1), slow, interval=FIVE), Heap()
+    held = set(ids(there))
+    async with there.engine() as engine, engine.watch(holds=held.__contains__) as records:
+        reading = asyncio.create_task(records.hand_to(heap))
+        while not there.sent:
+            await asyncio.sleep(1)
+        held.clear()
+        await records.rehold()
+        await asyncio.sleep(away)
+        held.update(ids(there))
+        await records.rehold()
+        await asyncio.sleep(10_000)
+        engine.stop()
+        await reading
+    times = [at for _, at in heap.ends()]
+    assert len(times) > (away + 10_000) // FIVE - 2
+    assert {later - at for at, later in itertools.pairwise(times)} == {300_000}

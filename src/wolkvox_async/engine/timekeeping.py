@@ -81,6 +81,7 @@ class Timekeeper:
         self._watcher: Final = watcher
         self._open: Final[dict[str, Watched]] = {}  # by call id
         self._former: Final[dict[str, Watched]] = {}  # what is watched no more, and may come back
+        self._left: Final[dict[str, Watched]] = {}  # what others watch
         self._looked_at = 0  # when what was due was taken last
         self._stood_still = False  # between that and now: what was not sent could not be
         self._blocked_from: int | None = None  # the reader took nothing since then, for a while
@@ -154,11 +155,12 @@ class Timekeeper:
             self._gone(watched.call, GapReason.STOPPED)
 
     def _leave_to_others(self, watched: Watched) -> None:
-        watched.missed = None
-        self._forget(watched)
-        if watched.call is not None and self._watcher.give_up(watched.call) is not None:
+        self._rounds.remove(watched.subject.key)
+        if watched.call is None or self._watcher.give_up(watched.call) is None:
+            self._left[watched.subject.key] = watched
+        else:
             self._watcher.take_back()
-            del self._open[watched.call.id], self._former[watched.subject.key]
+            del self._open[watched.call.id]
 
     async def _enlist(self, subjects: Sequence[Subject], last_slots: Mapping[SlotKey, LastSlot]) -> None:
         known, now = _Known(last_slots), self.now()
@@ -176,15 +178,17 @@ class Timekeeper:
             return
         if watched is not None:
             self._forget(watched)
-        former, last = self._former.pop(subject.key, None), known.last(subject, now)
-        # The state may not know of our last slot yet; or others have watched it since.
-        if former is None or former.last is None or (last is not None and last.due > former.last.due):
+        former, left = self._former.pop(subject.key, None), self._left.pop(subject.key, None)
+        last = _later(known.last(subject, now), None if left is None else left.last)
+        if former is None or former.last is None:  # the state may not know of its last slot yet
             heir = self._rounds.add(subject, last, now)
         else:
             heir = self._rounds.add(subject, _moved(subject, former.last), now, missed=False)
-        if former is not None and former.call is not None:
-            heir.call, heir.behind = former.call, former.behind
-            self._open[former.call.id] = heir
+        for before in (former, left):
+            if before is not None and before.call is not None:
+                # What was missed since that call was sent is told behind its end.
+                heir.call, heir.behind = before.call, [*before.behind, *self._rounds.take_missed(heir)]
+                self._open[before.call.id] = heir
 
     def _forget(self, watched: Watched) -> None:
         self._tell_missed(watched)
@@ -321,6 +325,10 @@ def _gap(watched: Watched, slot: Slot, reason: GapReason) -> Gap:
 def _moved(subject: Subject, last: Slot) -> Slot:
     """Return the last slot of a subject whose timetable is another now."""
     return subject.timetable.resumed(last.due, last.due if last.closing else None)
+
+
+def _later(one: Slot | None, other: Slot | None) -> Slot | None:
+    return max((slot for slot in (one, other) if slot is not None), key=lambda slot: slot.due, default=None)
 
 
 class _Known:
