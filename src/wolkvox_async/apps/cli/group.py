@@ -27,6 +27,9 @@ _COMMANDS: Final = {
     "apis": "List the endpoints.",
     "schema": "Print the JSON Schema of the tenants file or of the records.",
     "simulate": "Run the vendor's API on this machine, and judge its clients.",
+    "broker": "Run the broker that many machines share: a nats-server.",
+    "records": "Read what all machines of a cluster store, as JSON lines.",
+    "cluster": "Show who holds what in a cluster, and whether it lives.",
     "completion": "Print shell completion.",
 }
 
