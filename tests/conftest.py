@@ -12,8 +12,22 @@ import pytest
 pytest_plugins = ("tests.canary",)
 
 # How long an example takes says something about the machine, and nothing about the code.
-hypothesis.settings.register_profile("project", deadline=None)
+hypothesis.settings.register_profile("project", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("project")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the tests that take long, which have time-outs of their own, and have none among the last.
+
+    Otherwise one process may be left with one of them when the others have nothing more to do.
+    """
+    long = [item for item in items if item.get_closest_marker("timeout") is not None]
+    short = [item for item in items if item.get_closest_marker("timeout") is None]
+    apart = len(short) // (2 * len(long) or 1)
+    for number, item in enumerate(long):
+        short.insert(number * (apart + 1), item)
+    items[:] = short
 
 
 def pytest_sessionstart() -> None:

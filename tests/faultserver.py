@@ -32,7 +32,7 @@ class Do(Enum):
     AWAIT = "wait until bytes have arrived, without reading them; only as the first step"
     SHUT = "send the end of the stream, go on reading"
     CLOSE = "close as one should: over TLS with a closing alert"
-    CUT = "close without a word: over TLS without a closing alert"
+    CUT = "close without a word once all was sent: over TLS without a closing alert"
     RESET = "send RST"
     REPEAT = "begin again with the first step"
 
@@ -209,6 +209,8 @@ class _Scripted:
             self._writer.close()
             await self._writer.wait_closed()
         elif step is Do.CUT:
+            while _unsent(self._writer.transport):
+                await asyncio.sleep(0)
             self._writer.transport.abort()
         elif step is Do.RESET:
             connection = self._writer.get_extra_info("socket")
@@ -219,6 +221,12 @@ class _Scripted:
         for at in range(0, len(drip.data), drip.size):
             await self._take(drip.data[at : at + drip.size])
             await asyncio.sleep(drip.seconds)
+
+
+def _unsent(transport: asyncio.WriteTransport) -> int:
+    # Over TLS what is packed waits in the transport below.
+    above, below = transport, getattr(getattr(transport, "_ssl_protocol", None), "_transport", None)
+    return above.get_write_buffer_size() + (0 if below is None else below.get_write_buffer_size())
 
 
 async def _arrival(connection: socket.socket) -> None:

@@ -40,7 +40,7 @@ def workshop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 @contextmanager
 def connected(server: Server) -> Iterator[socket.socket]:
     at = urlsplit(server.base_url.replace("{server}", "0001"))
-    with socket.create_connection((at.hostname, at.port or 0), timeout=10) as connection:
+    with socket.create_connection((at.hostname, at.port or 0), timeout=30) as connection:
         yield connection
 
 
@@ -92,7 +92,7 @@ def test_a_large_answer_arrives_whole_at_a_slow_reader(workshop: Workshop) -> No
 
 
 def test_a_second_request_on_a_token_that_waits_is_an_overlap(workshop: Workshop) -> None:
-    with workshop.serve(Offer(1, 0.2, APIS), None) as server, ExitStack() as stack:
+    with workshop.serve(Offer(1, 1.0, APIS), None) as server, ExitStack() as stack:
         first, second = (stack.enter_context(connected(server)) for _ in range(2))
         first.sendall(request("token-one"))
         second.sendall(request("token-one", "gamification"))
@@ -121,7 +121,7 @@ def test_a_wrong_request_is_refused_and_counted(workshop: Workshop, sent: bytes,
 
 
 def test_a_request_before_the_last_answer_is_pipelined(workshop: Workshop) -> None:
-    with workshop.serve(Offer(1, 0.2, APIS), None) as server, connected(server) as connection:
+    with workshop.serve(Offer(1, 2.0, APIS), None) as server, connected(server) as connection:
         connection.sendall(request("token-one"))
         time.sleep(0.03)  # so that it is another segment
         connection.sendall(request("token-one", "gamification"))
@@ -138,7 +138,7 @@ def test_the_same_question_twice_is_repeated(workshop: Workshop) -> None:
 
 
 def test_an_answer_that_nobody_waits_for_is_abandoned(workshop: Workshop) -> None:
-    with workshop.serve(Offer(1, 0.2, APIS), None) as server:
+    with workshop.serve(Offer(1, 1.0, APIS), None) as server:
         with connected(server) as connection:
             connection.sendall(request("token-one"))
         with connected(server) as connection:

@@ -14,7 +14,7 @@ from torture.__main__ import SCENARIOS
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_every_promise_is_kept(scenario: str) -> None:
     done = subprocess.run(

@@ -23,7 +23,7 @@ from .population import Population
 EVERY: Final = (1, 24)
 AT_ONE_TIME: Final = 400
 
-_PACE: Final = Pace(timeout=5.0, server_limit=0.6)
+_PACE: Final = Pace(timeout=5.0, server_limit=1.5)
 _LONGEST_REQUEST: Final = 320  # bytes; what is cut behind the end of a request is not cut
 _ANSWER: Final = len(compose(Manner(), "tk_0123456789ab", 10_000).data)
 

@@ -37,7 +37,7 @@ RESUMED_AT_MOST: Final = 20
 _NOTICED: Final = 0.02  # seconds after which the vendor has seen that a client is gone
 
 _POPULATION: Final = Population(60, 4, ("interactions", "gamification", "vision"))
-_PACE: Final = Pace(timeout=1.5, connect_timeout=0.5, server_limit=1.0)
+_PACE: Final = Pace(timeout=1.5, connect_timeout=1.5, server_limit=1.5)
 _PLAN: Final = Plan(
     otherwise=Manner(rows=3, latency=0.02),
     chances=(

@@ -25,7 +25,7 @@ from .population import Population
 from .processes import Client, VendorProcess
 
 # What a request may be under way: the client counts from its last byte, the vendor from its arrival.
-ON_THE_WAY: Final = 0.3
+ON_THE_WAY: Final = 0.75
 
 
 @dataclass(frozen=True, slots=True)

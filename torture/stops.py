@@ -24,8 +24,8 @@ IN_FLIGHT: Final = 20
 TENANTS: Final = (600, 150)
 SECONDS: Final = (120.0, 4.0)
 
-_PLAN: Final = Plan(Manner(rows=3, latency=0.15))
-_AMID: Final = 0.6
+_PLAN: Final = Plan(Manner(rows=3, latency=0.3))
+_AMID: Final = 0.4
 
 
 def run(figures: Figures, *, short: bool) -> None:

@@ -18,7 +18,7 @@ from .lab import Lab
 from .population import Population
 
 TENANTS: Final = 200
-ROUNDS: Final = (20, 2)
+ROUNDS: Final = (20, 1)
 
 _APIS: Final = ("interactions", "gamification", "vision", "ivr_calls", "asr_calls")
 _DELAYS: Final = (0.0, 0.0, 0.0005, 0.002, 0.01)  # seconds after the answer

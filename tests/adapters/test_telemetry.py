@@ -172,6 +172,7 @@ def test_handlers_of_the_application_stay(own_handlers: logging.Logger) -> None:
 
 
 def test_structlogs_global_configuration_is_left_alone() -> None:
+    structlog.reset_defaults()
     before = structlog.get_config()
     library_logger().warning("made up")
     assert structlog.get_config() == before

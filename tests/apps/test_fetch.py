@@ -135,6 +135,8 @@ async def test_calls_that_outlast_the_drain_end_as_failed(secret_store: Path) ->
         assert process.stdout is not None
         for _ in range(3):
             await process.stdout.readline()
+        while not simulator.verdict().in_flight_now:
+            await asyncio.sleep(0.01)
         process.send_signal(signal.SIGTERM)
         rest = await process.stdout.read()
         assert await process.wait() == 143

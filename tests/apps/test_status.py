@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,6 @@ import pytest
 
 from tests.apps.commands import command, run, written
 from wolkvox_async.adapters.state import SqliteState
-from wolkvox_async.adapters.state.expected import SOON
 from wolkvox_async.testing import FAULTS, Profile, Simulator, parse_script
 
 TWO = ("interactions", "gamification")
@@ -29,15 +31,23 @@ async def why(tenant: str, *options: str) -> list[dict[str, Any]]:
 
 async def why_once(tenant: str, *wanted: str) -> dict[str, Any]:
     """Ask until a token waits for what is `wanted`, and return that line."""
-    seen: list[object] = []
-    for _ in range(50):
-        done = await run("why", tenant, "--json")
-        for line in done.records:
+    seen = None
+    for _ in range(200):
+        seen = await run("why", tenant, "--json")
+        for line in seen.records:
             if line["waits_for"] in wanted:
                 return line
-        seen.append((done.out, done.err))
         await asyncio.sleep(0.05)
-    raise AssertionError(f"no token waits for {wanted}: {seen[-1:]}")
+    raise AssertionError(f"no token waits for {wanted}: {seen}")
+
+
+@contextmanager
+def refusing(port: int) -> Iterator[None]:
+    """Keep a port on which nobody listens any more from being given to somebody else."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", port))
+        yield
 
 
 def seconds_to(moment: str) -> float:
@@ -193,8 +203,7 @@ async def test_a_first_call_is_known_while_it_is_in_flight_and_once_it_is_lost(
         async with command("fetch", *written(simulator, secret_store), *QUIET, *interval) as fetch:
             while not simulator.verdict().in_flight_now:
                 await asyncio.sleep(0.01)
-            await asyncio.sleep(SOON + 0.3)  # planned calls are written down after a moment
-            (in_flight,) = await why(one.tenant)
+            in_flight = await why_once(one.tenant, "in_flight")
             fetch.kill()
             await fetch.wait()
         (lost,) = await why(one.path)
@@ -217,8 +226,7 @@ async def test_a_token_that_was_never_called_waits_for_a_slot(secret_store: Path
         async with command("fetch", *options) as fetch:
             while not simulator.verdict().in_flight_now:
                 await asyncio.sleep(0.01)
-            await asyncio.sleep(SOON + 0.3)  # planned calls are written down after a moment
-            (busy,), (waiting,) = await why(first.tenant), await why(second.tenant)
+            busy, waiting = await why_once(first.tenant, "in_flight"), await why_once(second.tenant, "slot")
             fetch.kill()
             await fetch.wait()
     assert (busy["waits_for"], waiting["waits_for"]) == ("in_flight", "slot")
@@ -269,7 +277,7 @@ async def test_in_flight_and_after_a_kill(secret_store: Path) -> None:
 
 async def test_a_call_that_was_given_up_leaves_its_token_to_the_server_limit(secret_store: Path) -> None:
     async with Simulator(HANGS) as simulator:
-        haste = ("--timeout", "0.3", "--connect-timeout", "0.2", "--max-attempts", "1")
+        haste = ("--timeout", "1.5", "--connect-timeout", "1.5", "--max-attempts", "1")
         await run("fetch", *written(simulator, secret_store), *QUIET, *haste)
         (line,) = await why(simulator.operations[0].tenant)
     assert line["waits_for"] == "server_limit"
@@ -303,10 +311,11 @@ async def test_with_its_server_down_a_token_waits_for_the_next_probe(secret_stor
         options = [*written(simulator, secret_store), *QUIET, "--interval", "0"]
         await run("fetch", *options)
         tenant, server = simulator.operations[0].tenant, simulator.operations[0].server
-    async with command("fetch", *options) as fetch:
-        line = await why_once(tenant, "circuit")
-        shown = await run("status")
-        fetch.kill()
+    with refusing(int(server)):
+        async with command("fetch", *options) as fetch:
+            line = await why_once(tenant, "circuit")
+            shown = await run("status")
+            fetch.kill()
     assert server in line["message"]
     assert seconds_to(line["until"]) < 60
     assert shown.code == 0

@@ -20,7 +20,8 @@ from wolkvox_async.testing import FAULTS, Fixed, Profile, Simulator
 APIS = ("interactions", "gamification")
 SMALL = Profile(servers=2, operations=12, apis=APIS, latency=Fixed(0.02))
 SLOW = Profile(servers=2, operations=16, apis=APIS, latency=Fixed(0.1), limit=0.2, interval=0)
-HASTE = ("--server-limit", "0.3", "--timeout", "0.3", "--connect-timeout", "0.1", "--interval", "0")
+# What the simulator needs for a call, and for one that was abandoned, with room for a machine that is busy.
+HASTE = ("--server-limit", "1.5", "--timeout", "1.5", "--connect-timeout", "1.5", "--interval", "0")
 TWO = ("--workers", "2")
 # A fork beside a thread is a warning from Python 3.12 on.
 STRICT = {"PYTHONWARNINGS": "error::DeprecationWarning:wolkvox_async.apps.working.forking"}
@@ -96,7 +97,7 @@ async def test_two_workers_fetch_everything_once_and_share_no_token(secret_store
 
 
 async def test_the_limits_are_totals(secret_store: Path) -> None:
-    profile = Profile(servers=2, operations=40, apis=("interactions",), latency=Fixed(0.05))
+    profile = Profile(servers=2, operations=40, apis=("interactions",), latency=Fixed(0.2))
     async with Simulator(profile) as simulator:
         options = [*written(simulator, secret_store), "--max-in-flight", "7", "--per-server", "5"]
         done = await run("fetch", *options, "--workers", "3")

@@ -33,6 +33,7 @@ class Service:
             "PYTHONPATH": _SOURCES,
         }
         self._process: asyncio.subprocess.Process | None = None
+        self._port: Final = socket.socket()
         self.url = ""
         self._wrote = b""
 
@@ -43,7 +44,7 @@ class Service:
         return [line for line in lines if not line.startswith("INFO") and "Executing <" not in line]
 
     async def __aenter__(self) -> Self:
-        port = _free_port()
+        port = self._keep_port()
         self.url = f"http://127.0.0.1:{port}"
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-X", "dev", "-W", "error", str(self._app)),
@@ -64,6 +65,14 @@ class Service:
                 process.kill()
         rest, _ = await process.communicate()
         self._wrote += rest
+        self._port.close()
+
+    def _keep_port(self) -> int:
+        # It stays bound here, without listening, so that nobody is given it before the service has it.
+        self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._port.bind(("127.0.0.1", 0))
+        port: int = self._port.getsockname()[1]
+        return port
 
     async def _answers(self, port: int) -> None:
         while self._started().returncode is None:
@@ -102,10 +111,3 @@ async def get_lines(session: aiohttp.ClientSession, url: str) -> list[bytes]:
     """Return the lines of a stream."""
     async with session.get(url) as response:
         return (await response.read()).splitlines()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -12,7 +12,7 @@ from benchmarks.virtual_month import TURN, Month, play
 DAY = Month(operations=16, days=1.0)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 def test_on_a_good_day_every_slot_has_its_reading_and_the_month_its_last(tmp_path: Path) -> None:
     day = play(replace(DAY, operations=100, folder=tmp_path))
     audit = day.audit

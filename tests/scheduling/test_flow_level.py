@@ -33,22 +33,14 @@ def changes(seen: Seen, since: float, until: float) -> int:
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_it_settles_near_the_knee_and_keeps_the_throughput(name: str) -> None:
+def test_it_settles_near_the_knee_within_so_many_decisions_and_keeps_the_throughput(name: str) -> None:
     world = WORLDS[name]
-    simulation = ruled(world)
-    simulation.run(40)
-    seen = simulation.run(80)
+    seen = ruled(world).run(80)
+    levels = [level for _, level in seen.totals[:DECISIONS]]
+    assert any(abs(level - 1.1 * knee(world)) <= 0.25 * 1.1 * knee(world) for level in levels)
     assert changes(seen, 0, 40) <= 2 * DECISIONS
     assert seen.in_flight(40, 80) == pytest.approx(1.1 * knee(world), rel=0.25)
     assert seen.throughput(40, 80) >= 0.95 * throughput(world, round(4 * knee(world)))
-
-
-@pytest.mark.parametrize("name", WORLDS)
-def test_it_is_there_within_so_many_decisions(name: str) -> None:
-    world = WORLDS[name]
-    seen = ruled(world).run(60)
-    levels = [level for _, level in seen.totals[:DECISIONS]]
-    assert any(abs(level - 1.1 * knee(world)) <= 0.25 * 1.1 * knee(world) for level in levels)
 
 
 def test_it_follows_when_latency_doubles_in_the_middle() -> None:

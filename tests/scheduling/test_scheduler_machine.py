@@ -469,7 +469,7 @@ added: Final = st.tuples(tokens, servers, st.sampled_from(["wide", "single", "al
 moves: Final = added | st.integers(0, 1) | st.sampled_from(["deliver", "withdraw"])
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(steps=st.lists(moves, min_size=10, max_size=60), eager=st.booleans())
 def test_who_waits_for_a_server_and_a_lane_is_not_forgotten_where_both_are_short(
     steps: list[tuple[str, str, str] | int | str], eager: bool
@@ -507,7 +507,7 @@ ended: Final = st.tuples(st.sampled_from(["ok", "fault", "fault", "down", "down"
 troubles: Final = added | ended | ended | st.sampled_from(["wait", "put off", "deliver", "withdraw"])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200)
 @given(steps=st.lists(troubles, min_size=10, max_size=60), eager=st.booleans())
 def test_nobody_is_forgotten_while_servers_come_and_go_and_retries_run_short(
     steps: list[tuple[str, str, str] | tuple[str, int] | str], eager: bool
@@ -539,4 +539,4 @@ def test_nobody_is_forgotten_while_servers_come_and_go_and_retries_run_short(
 
 
 TestSchedulerMachine = SchedulerMachine.TestCase
-TestSchedulerMachine.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
+TestSchedulerMachine.settings = settings(max_examples=120, stateful_step_count=60)

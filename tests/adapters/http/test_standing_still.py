@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 
 import pytest
 import uvloop
@@ -24,44 +25,68 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,
     "uvloop": uvloop.new_event_loop,
 }
-TIMEOUT = 0.2
-STANDSTILL = 0.6
+TIMEOUT = 1.0
+OVER = TIMEOUT + 0.4  # what is a little late only is not called a standstill
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """Takes one request, and answers it from a thread of its own once nothing else of this process goes on."""
+
+    port: int
+    asked: threading.Event = field(default_factory=threading.Event)
+    still: threading.Event = field(default_factory=threading.Event)
+    answered: threading.Event = field(default_factory=threading.Event)
+
+    async def stand_still(self) -> None:
+        """Wait for the request; then have the event loop do nothing until it is answered and its time is over."""
+        while not self.asked.is_set():
+            await asyncio.sleep(0.001)
+        self._until_it_is_over()
+
+    def _until_it_is_over(self) -> None:
+        self.still.set()
+        self.answered.wait()
+        time.sleep(OVER)
+
+    def serve(self, listener: socket.socket, answer: bytes) -> None:
+        """Take the request and answer it."""
+        connection, _ = listener.accept()
+        with closing(connection):
+            connection.recv(65_536)
+            self.asked.set()
+            self.still.wait()
+            connection.sendall(answer)
+            self.answered.set()
+            connection.recv(1)
 
 
 @contextmanager
-def vendor(answer: bytes) -> Iterator[int]:
-    """Answer one request, from another thread, while the client's stands still; yield the port."""
+def vendor(answer: bytes) -> Iterator[Vendor]:
+    """Give a vendor that answers this."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            with closing(connection):
-                connection.recv(65_536)
-                time.sleep(TIMEOUT / 2)
-                connection.sendall(answer)
-                connection.recv(1)
-
-        thread = threading.Thread(target=serve)
+        at = Vendor(int(listener.getsockname()[1]))
+        thread = threading.Thread(target=at.serve, args=(listener, answer))
         thread.start()
-        yield int(listener.getsockname()[1])
+        yield at
         thread.join()
 
 
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("answered", [True, False])
 def test_what_came_meanwhile_counts_and_what_did_not_is_over(canary: Token, loop: str, answered: bool) -> None:
-    async def ask(port: int) -> Met:
-        settings = HttpSettings(base_url=f"http://127.0.0.1:{port}", timeout=TIMEOUT)
+    async def ask(at: Vendor) -> Met:
+        settings = HttpSettings(base_url=f"http://127.0.0.1:{at.port}", timeout=TIMEOUT)
         transport, client = HttpTransport(settings), Client(HttpTransport, canary)
         try:
             async with transport.turn(client.operation()) as turn:
-                asyncio.get_running_loop().call_later(TIMEOUT / 4, time.sleep, STANDSTILL)
-                return await turn.attempt(client.question())
+                met, _ = await asyncio.gather(turn.attempt(client.question()), at.stand_still())
+                return met
         finally:
             await transport.close()
 
-    with vendor(OK if answered else OK[:20]) as port, asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
-        met = runner.run(ask(port))
+    with vendor(OK if answered else OK[:20]) as at, asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+        met = runner.run(ask(at))
     if answered:
         assert isinstance(met, Answer)
     else:

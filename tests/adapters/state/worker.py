@@ -57,7 +57,7 @@ class Worker:
                 if isinstance(claim, Unread):
                     await self.state.look([token])
                 await self.use(token)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
 
     async def use(self, token: str) -> None:
         since = self.state.since(token, "interactions")

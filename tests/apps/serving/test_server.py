@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -86,20 +86,31 @@ async def test_probes_say_what_they_are_given() -> None:
             assert (ready.status, ready.content_type) == (503, "application/json")
 
 
-async def test_a_probe_that_fails_is_reported_by_its_kind_alone(canary: Token) -> None:
+@pytest.fixture
+def logs() -> Iterator[list[structlog.typing.EventDict]]:
+    """Collect what is logged; afterwards structlog is configured as little as before."""
+    with structlog.testing.capture_logs() as found:
+        yield found
+    structlog.reset_defaults()
+
+
+async def test_a_probe_that_fails_is_reported_by_its_kind_alone(
+    canary: Token, logs: list[structlog.typing.EventDict]
+) -> None:
     def fail() -> tuple[int, str, bytes]:
         raise RuntimeError(canary.reveal())
 
-    with structlog.testing.capture_logs() as logs:
-        async with (
-            served(healthz=fail, log=structlog.get_logger()) as (session, _),
-            session.get("/healthz", allow_redirects=False) as answer,
-        ):
-            assert (answer.status, await answer.text()) == (500, "this went wrong inside: see the log\n")
+    async with (
+        served(healthz=fail, log=structlog.get_logger()) as (session, _),
+        session.get("/healthz", allow_redirects=False) as answer,
+    ):
+        assert (answer.status, await answer.text()) == (500, "this went wrong inside: see the log\n")
     assert [(line["event"], line["error"]) for line in logs] == [("the service failed to answer", "RuntimeError")]
 
 
-async def test_a_watch_that_raises_is_reported_once_and_the_page_goes_on() -> None:
+async def test_a_watch_that_raises_is_reported_once_and_the_page_goes_on(
+    logs: list[structlog.typing.EventDict],
+) -> None:
     class Ended(Played):
         def subjects(self) -> list[Any]:
             raise RuntimeError("the watch is over")
@@ -107,13 +118,14 @@ async def test_a_watch_that_raises_is_reported_once_and_the_page_goes_on() -> No
     board = Board()
     played = Ended([])
     board.follow(Played([]), BEGUN)
-    with structlog.testing.capture_logs() as logs:
-        async with served(board, log=structlog.get_logger(), every=0.002) as (session, _):
-            board._prospect = played
-            played.version = 2
-            await asyncio.sleep(0.03)
-            async with session.get("/healthz") as answer:
-                assert answer.status == 200
+    async with served(board, log=structlog.get_logger(), every=0.002) as (session, _):
+        board._prospect = played
+        played.version = 2
+        while not logs:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.03)
+        async with session.get("/healthz") as answer:
+            assert answer.status == 200
     assert [line["error"] for line in logs] == ["RuntimeError"]
 
 

@@ -20,6 +20,8 @@ from typing import Final, NoReturn
 
 from wolkvox_async.errors import ConfigurationError
 
+from .parentage import end_with
+
 BROKEN: Final = 70
 """The exit status of a worker that met a defect of this program."""
 
@@ -59,11 +61,13 @@ def fork_workers(numbers: Iterable[int], work: Callable[[socket.socket], None]) 
 
 def _fork(number: int, work: Callable[[socket.socket], None], before: Iterable[Forked]) -> Forked:
     ours, theirs = socket.socketpair()
+    parent = os.getpid()
     # A signal that comes in between finds either the parent's handlers or the worker's.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         pid = os.fork()
         if pid == 0:
+            end_with(parent)
             _be_worker(work, theirs, [ours, *(worker.channel for worker in before)])
     except OSError:
         ours.close()
