@@ -165,12 +165,61 @@ async def test_a_late_record_of_somebody_else_is_written_on_top_of_and_what_it_s
     await ours.appender.flush()
     theirs.write("a", "late", state=TokenState({"x": 5.0, "y": 2.0}, {slot: SlotTimes(7, None)}))
     await theirs.appender.flush()
-    ours.write("a", "two", state=TokenState({"x": 3.0}, {slot: SlotTimes(6, 6)}))
+    ours.write("a", "two", state=TokenState({"x": 3.0}, {slot: SlotTimes(8, 8)}))
     await ours.appender.flush()
     assert await ours.lines("a") == ["one", "late", "two"]
     (last,) = (await ours.entries("a"))[2:]
-    assert last.state == TokenState({"x": 5.0, "y": 2.0}, {slot: SlotTimes(7, 6)})
+    assert last.state == TokenState({"x": 5.0, "y": 2.0}, {slot: SlotTimes(8, 8)})
     assert ours.heard.news == [("a", last.state)]
+
+
+SUBJECT = ("t", "o", "api", "")
+
+
+def ended(due: int, **sent: float) -> TokenState:
+    return TokenState(sent, {SUBJECT: SlotTimes(due, None)})
+
+
+@virtually
+async def test_a_slot_that_another_machine_has_told_of_is_not_told_again_and_its_request_is_remembered() -> None:
+    ours = Desk("s1")
+    theirs = Desk("s2", beside=ours)
+    ours.write("a", "first", state=ended(5))
+    await ours.appender.flush()
+    await theirs.appender.load(partition_of("a"))
+    theirs.write("a", "their-gap-of-6", state=ended(6))
+    theirs.write("a", "their-gap-of-7", state=ended(7))
+    await theirs.appender.flush()
+    for due in (6, 7, 8):
+        ours.write("a", f"our-call-of-{due}", state=ended(due, x=float(due)))
+    await ours.appender.flush()
+    assert await ours.lines("a") == ["first", "their-gap-of-6", "their-gap-of-7", "our-call-of-8"]
+    assert (await ours.entries("a"))[-1].state == ended(8, x=8.0)
+    assert ours.appender.superseded == 2
+
+
+@virtually
+async def test_what_comes_from_before_a_partition_was_lost_is_left_out_although_it_is_ours_again() -> None:
+    ours = Desk("s1")
+    theirs = Desk("s2", beside=ours)
+    theirs.write("a", "their-gap-of-6", state=ended(6))
+    await theirs.appender.flush()
+    await ours.appender.load(partition_of("a"))
+    ours.write("a", "our-gap-of-6", state=ended(6))
+    ours.write("a", "our-call-of-7", state=ended(7))
+    await ours.appender.flush()
+    assert await ours.lines("a") == ["their-gap-of-6", "our-call-of-7"]
+
+
+@virtually
+async def test_records_that_end_no_slot_are_never_left_out() -> None:
+    ours = Desk("s1")
+    theirs = Desk("s2", beside=ours)
+    theirs.write("a", "theirs", state=ended(6))
+    await theirs.appender.flush()
+    ours.write("a", "ours", state=asked(x=1.0))
+    await ours.appender.flush()
+    assert await ours.lines("a") == ["theirs", "ours"]
 
 
 @virtually

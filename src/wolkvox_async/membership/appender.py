@@ -133,6 +133,11 @@ class Appender:
         return len(self._jam.stuck)
 
     @property
+    def superseded(self) -> int:
+        """How many parts came too late: another machine had told of their slots."""
+        return self._writer.superseded
+
+    @property
     def is_reachable(self) -> bool:
         """Whether the store answered when it was asked last."""
         return not self._launcher.is_failing

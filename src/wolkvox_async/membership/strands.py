@@ -5,6 +5,8 @@
 - What comes meanwhile waits, and is one message when its turn comes, up to a size.
 - A message is written on top of the last one that we know of, and says all that is known then. Where
   there is another by now, what both say is merged, and ours is written on top of that.
+- A slot ends once. Where another machine has told of it, because ours seemed to be gone, our records of
+  it come too late and are left out: what is known of the token is merged all the same.
 
 An idle token costs about 500 bytes besides what is remembered of it.
 """
@@ -49,6 +51,7 @@ class Writer:
     def __init__(self, session: str, prune: Callable[[TokenState], TokenState]) -> None:
         self.session: Final = session
         self.prune: Final = prune
+        self.superseded = 0  # parts whose records came too late
         self._numbers: Final = count(1)
 
     def number(self) -> int:
@@ -141,6 +144,8 @@ class Strand:
             self._stand_on(last.sequence, entry.id, writer)
             if contains(entry.id, writer.session, sent.number):
                 return self._settled(sent)
+            for part in sent.parts:
+                _leave_out(part, entry.state, writer)
         self._write(sent, writer)
         return None
 
@@ -166,6 +171,7 @@ class Strand:
     def _compose(self, writer: Writer) -> _Sent:
         parts = self._take()
         for part in parts:
+            _leave_out(part, self._known.state(), writer)
             self._known.add(part.state)
         self._known.prune(writer.prune)
         self._sent = _Sent(writer.number(), parts)
@@ -188,3 +194,15 @@ class Strand:
         parts = sent.parts
         lines = parts[0].lines if len(parts) == 1 else b"".join([part.lines for part in parts])
         sent.payload = Entry(name, parts[-1].epoch, self._known.state(), lines).encode()
+
+
+def _leave_out(part: Part, known: TokenState, writer: Writer) -> None:
+    """Leave out the records of a part that ends only slots which are known to have ended."""
+    slots = part.state.slots
+    if (
+        slots
+        and part.lines
+        and all(key in known.slots and times.due <= known.slots[key].due for key, times in slots.items())
+    ):
+        part.lines = b""
+        writer.superseded += 1
