@@ -272,6 +272,12 @@ class Breakdown:
     status: int | None = None
 
 
+WITHHELD: Final = Breakdown(
+    ErrorKind.TOKEN_BUSY, "the right to use the token ran out before the request left: nothing was sent", None
+)
+"""What came of a request that was not sent, because it may not be any more. That is no attempt."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallError:
     """What a record says under `error`."""

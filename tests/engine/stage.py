@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from math import ceil
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -125,7 +126,7 @@ class Rotation:
         return None if name is None else token(name)
 
 
-_HAIR: Final = 1e-6  # seconds
+_ROUNDING: Final = 1e-5  # of a microsecond
 
 
 class LoopWall(LoopClock):
@@ -140,8 +141,8 @@ class LoopWall(LoopClock):
         return self._utc + timedelta(seconds=self.now() - self._began)
 
     def alarm(self, when: float, ring: Callable[[], None]) -> asyncio.TimerHandle:
-        # In virtual time a timer that rings a hair too early, as the loop lets it, would ring so for ever.
-        return super().alarm(when + _HAIR, ring)
+        # Virtual time goes by whole microseconds: one that rang a part of one too early would ring so for ever.
+        return super().alarm(ceil(when * 1e6 - _ROUNDING) / 1e6, ring)
 
 
 @dataclass

@@ -14,7 +14,7 @@ import pytest
 from wolkvox_async.adapters.state import MemoryState
 from wolkvox_async.lines import item_lines
 from wolkvox_async.marks import read_slot_mark
-from wolkvox_async.model import Answer, Call
+from wolkvox_async.model import WITHHELD, Answer, Call
 from wolkvox_async.records import Item, WatchRecord
 
 from .stage import GOOD, LoopWall, Stage, many
@@ -169,3 +169,21 @@ async def test_what_nobody_had_for_a_while_is_told_behind_the_call_that_was_in_f
     times = [at for _, at in heap.ends()]
     assert len(times) > (away + 10_000) // FIVE - 2
     assert {later - at for at, later in itertools.pairwise(times)} == {300_000}
+
+
+async def test_what_was_withheld_is_no_attempt_and_is_asked_for_again() -> None:
+    there = Stage(many(1), lambda _call, number: WITHHELD if number < 4 else GOOD)
+    async with there.engine() as engine, engine.fetch() as records:
+        found = [record async for record in records]
+    (call,) = [record for record in found if record["type"] == "call"]
+    assert (call["outcome"], call["attempts"]) == ("ok", 1)
+    assert len(there.sent) == 4
+
+
+async def test_a_slot_whose_call_was_always_withheld_becomes_a_gap() -> None:
+    there = Stage(many(1), lambda _call, _number: WITHHELD, interval=FIVE)
+    async with there.engine() as engine, engine.watch() as records:
+        asyncio.get_running_loop().call_later(1000, engine.stop)
+        found = [record async for record in records]
+    assert {record["reason"] for record in found if record["type"] == "gap"} == {"busy", "stopped"}
+    assert [record for record in found if record["type"] == "call"] == []

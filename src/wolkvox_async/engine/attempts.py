@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Final, TypeVar
 
 from wolkvox_async.classify import classify, error
-from wolkvox_async.model import Answer, AttemptOutcome, Breakdown, Call, ErrorKind, Failed
+from wolkvox_async.model import WITHHELD, Answer, AttemptOutcome, Breakdown, Call, ErrorKind, Failed
 from wolkvox_async.ports import Clock, Turn
 
 from .closing import Span, closing
@@ -63,8 +63,8 @@ class Attempts:
         """Let `abandon` interrupt what this task waits for inside the block: attempts and rests, nothing else."""
         return Interruptible(self._workers, _current_task())
 
-    async def meet(self, turn: Turn, heard: Heard, call: Call) -> Met:
-        """Make an attempt at `call`, whose token we hold."""
+    async def meet(self, turn: Turn, heard: Heard, call: Call) -> Met | None:
+        """Make an attempt at `call`, whose token we hold; None when it may not be made any more."""
         started = self._clock.now()
         self._permits.begin(call)
         attempted: Answer | Breakdown
@@ -78,6 +78,9 @@ class Attempts:
         except Exception as defect:  # noqa: BLE001 - a transport of the host may raise anything: it costs one call
             turn.distrust()
             attempted = Breakdown(ErrorKind.PROTOCOL, _confess(defect), self._clock.now())
+        if attempted is WITHHELD:
+            self._permits.withhold(call)
+            return None
         span = Span(started, self._clock.now(), self._clock.utc())
         outcome = _judge(attempted, span.at)
         if isinstance(attempted, Answer) and (doubt := self._doubt(heard, call, outcome, kept=attempted.kept)):

@@ -178,11 +178,15 @@ class Crew:
             case Closed(seconds=seconds):
                 self._parts.scheduler.postpone(attempt, now=now, until=now + seconds)
             case Taken():
-                settled = self._parts.scheduler.postpone(attempt, now=now, until=now + ASK_AGAIN, busy=True)
-                return None if settled is None else self._settle(settled)
+                return self._put_off(attempt, now)
             case _ as never:
                 assert_never(never)
         return None
+
+    def _put_off(self, attempt: Attempt, now: float) -> Attempt | None:
+        """Ask for the token again in a moment; return what follows when the call has waited long enough."""
+        settled = self._parts.scheduler.postpone(attempt, now=now, until=now + ASK_AGAIN, busy=True)
+        return None if settled is None else self._settle(settled)
 
     def _settle(self, settled: Settled) -> Attempt | None:
         self._office.unsent((settled.ended, *settled.skipped))
@@ -223,6 +227,9 @@ class Crew:
             with self._attempts.interruptible():
                 while following is not None:
                     met = await self._attempts.meet(turn, heard, following.call)
+                    if met is None:
+                        following = self._admitted(self._put_off(following, self._parts.clock.now()))
+                        continue
                     following, rest = self._take_in(following, met)
                     del met  # or a big answer's rows stayed in memory through the next attempt
                     following = self._admitted(following)

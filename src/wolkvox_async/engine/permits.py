@@ -104,6 +104,10 @@ class Permits:
         """Note that an attempt at `call` begins."""
         self._state.begin(call.operation.token.id, self._terms.hold)
 
+    def withhold(self, call: Call) -> None:
+        """Note that the attempt at `call` was not made after all."""
+        self._state.end(call.operation.token.id, 0.0, 0.0)
+
     def end(self, call: Call, met: Met) -> None:
         """Note how an attempt ended, and what it says of the token and the pace."""
         token, now = call.operation.token.id, met.span.ended

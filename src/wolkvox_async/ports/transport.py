@@ -14,6 +14,8 @@ class Turn(Protocol):
     async def attempt(self, call: Call) -> Answer | Breakdown:
         """Make one attempt: at most one request on the wire, and the truth about it.
 
+        `WITHHELD` when it was made no more, because the token may not be used any more.
+
         Never raises for anything the network does. When cancelled, the connection is
         closed; the request may have left.
         """

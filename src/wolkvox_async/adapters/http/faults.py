@@ -100,11 +100,6 @@ def lost(error: BaseException | None, *, answered: bool, sent_at: float | None) 
     return Breakdown(ErrorKind.DISCONNECTED, message, sent_at)
 
 
-def withheld() -> Breakdown:
-    """Say that nothing was sent, because the token may not be used any more."""
-    return Breakdown(ErrorKind.TOKEN_BUSY, "the right to use the token ran out before the request left", None)
-
-
 def timed_out(seconds: float, *, answered: bool, sent_at: float | None) -> Breakdown:
     """Say that the attempt took longer than it may."""
     what = "the answer was not complete" if answered else "no answer"

@@ -45,7 +45,7 @@ from urllib.parse import urlencode
 import aiohttp
 from yarl import URL
 
-from wolkvox_async.model import Answer, Breakdown, Call, Operation
+from wolkvox_async.model import WITHHELD, Answer, Breakdown, Call, Operation
 
 from . import bodies
 from .requests import API_PATH, Address, address
@@ -180,7 +180,7 @@ class SessionTurn:
                 alarm.stop()
                 return met if isinstance(met, Breakdown) else await decoded(met, intake, token, most=settings.max_body)
         except Unanswered as end:
-            return end.breakdown
+            return WITHHELD if question.is_withheld else end.breakdown
         except Exception as error:  # noqa: BLE001 - what the network does is never raised
             return self._why(error, question, intake, alarm)
         finally:

@@ -44,7 +44,7 @@ class Question:
         self._loop: Final = asyncio.get_running_loop()
         self._begun: Final = self._loop.time()
         self._sent_at: float | None = None
-        self._is_withheld = False
+        self.is_withheld = False  # nothing was sent, because it may not be any more
         self.status: int | None = None  # of the answer, once its head has come
 
     def begin(self) -> None:
@@ -70,7 +70,7 @@ class Question:
     def leaves(self) -> None:
         """Take in that the request is about to be written; raises, so that it is not, when it may not be any more."""
         if (may_send := self._settings.may_send) is not None and not may_send(self._token.id):
-            self._is_withheld = True
+            self.is_withheld = True
             raise aiohttp.ClientConnectionError
         self._alarm.set(self._begun + self._settings.timeout)
         self._stamp()
@@ -90,8 +90,6 @@ class Question:
 
     def fault(self, error: Exception) -> Breakdown:
         """Say what `error` means; nothing of it is kept."""
-        if self._is_withheld:
-            return faults.withheld()
         if not self._was_asked:
             known = error if isinstance(error, aiohttp.ClientError | OSError | ValueError) else OSError()
             return faults.connect_fault(known, proxied=self._proxied)

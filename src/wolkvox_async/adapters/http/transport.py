@@ -13,7 +13,7 @@ from typing import Final, Self
 
 import aiohttp
 
-from wolkvox_async.model import Answer, Breakdown, Call, ErrorKind, Operation, Token
+from wolkvox_async.model import WITHHELD, Answer, Breakdown, Call, ErrorKind, Operation, Token
 
 from . import bodies, faults
 from .deadlines import Deadlines, TimeLimit
@@ -170,7 +170,7 @@ class HttpTurn:
             # Between this and the write nothing is waited for.
             if (may_send := transport.settings.may_send) is not None and not may_send(token.id):
                 self.distrust()
-                return faults.withheld()
+                return WITHHELD
             raw = await wire.ask(transport.targets.of(call), token, deadline)
             met = _ordinary(raw, wire, token) or await self._other(raw, wire, token)
         except BaseException:  # cancelled, nearly always
