@@ -27,7 +27,7 @@ from wolkvox_async.engine import Summary, Watch
 from wolkvox_async.errors import ConfigurationError, OutputClosedError, OutputError, StateError
 from wolkvox_async.marks import SlotMark, latest, read_slot_mark
 from wolkvox_async.model import Operation, Token
-from wolkvox_async.planning import DateRange
+from wolkvox_async.planning import DateRange, Subscription
 from wolkvox_async.ports import Clock, TokenSource
 from wolkvox_async.references import EnvReference, FileReference
 from wolkvox_async.settings.composition import Parts, open_engine, resolve_and_warn
@@ -119,7 +119,7 @@ async def _watch(order: WatchOrder, sink: JsonLines, stage: Stage, parts: Parts)
         async with watch as records, AsyncExitStack() as stack:
             calm_collector()
             felt = await stack.enter_async_context(lookout.at(records, engine, sink))
-            rereading = stack.enter_context(_rereading(order, references, records, lookout))
+            rereading = stack.enter_context(reread_when_changed(order, references, records, lookout))
             if order.hung_up():
                 rereading.ask()
             if isinstance(sink, RotatingLines):
@@ -169,7 +169,14 @@ class CurrentReferences:
         return await self._references.resolve(operation)
 
 
-def _rereading(order: WatchOrder, references: CurrentReferences, records: Watch, lookout: Lookout) -> Rereading:
+def reread_when_changed(
+    order: WatchOrder,
+    references: CurrentReferences,
+    records: Watch,
+    lookout: Lookout,
+    told: Callable[[list[Subscription]], None] = lambda _found: None,
+) -> Rereading:
+    """Return what takes a changed tenants file; `told` hears of the operations in it before they are watched."""
     log, reread = library_logger(), order.reread
 
     async def reload() -> None:
@@ -182,6 +189,7 @@ def _rereading(order: WatchOrder, references: CurrentReferences, records: Watch,
         try:
             tenants = await asyncio.to_thread(reread)
             found = await resolve_and_warn(tenants, order.options, secrets_of(tenants), log)
+            told(found)
             await records.replace(found)
         except ConfigurationError as error:
             refused = [*map(str, error.mistakes), _REFUSED]

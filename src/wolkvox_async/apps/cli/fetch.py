@@ -11,12 +11,14 @@ from wolkvox_async.settings.options import ENGINE_OPTIONS, STATE_OPTIONS, WORKER
 
 from .destination import output_mistakes
 from .ending import exit_code
+from .machines import FAST_HELP, MACHINES, joining, options_of
 from .options import API, DATES, DRAIN, LOGGING, ONLY, OUTPUT, RUN, TENANTS, options, read
 
 if TYPE_CHECKING:
+    from wolkvox_async.apps.joined.errand import Joining
     from wolkvox_async.apps.passing import Ending, Order
 
-TABLE = (TENANTS, OUTPUT, *STATE_OPTIONS, RUN, *ENGINE_OPTIONS, WORKERS, *DATES, DRAIN, *LOGGING)
+TABLE = (TENANTS, OUTPUT, *MACHINES, *STATE_OPTIONS, RUN, *ENGINE_OPTIONS, WORKERS, *DATES, DRAIN, *LOGGING)
 
 
 @click.command()
@@ -27,6 +29,7 @@ TABLE = (TENANTS, OUTPUT, *STATE_OPTIONS, RUN, *ENGINE_OPTIONS, WORKERS, *DATES,
     envvar="WOLKVOX_PROGRESS",
     help="show progress on standard error  [default: on a terminal]",
 )
+@click.option("--fast-failover", is_flag=True, envvar="WOLKVOX_FAST_FAILOVER", help=FAST_HELP)
 @click.option("--resume", is_flag=True, envvar="WOLKVOX_RESUME", help="take up the newest run that is not complete")
 @click.option(
     "--retry-refused", is_flag=True, envvar="WOLKVOX_RETRY_REFUSED", help="forget that tokens were refused earlier"
@@ -36,7 +39,9 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
 
     Records go out as JSON lines, each call's rows before its `call` record. What ended ok
     or empty is not asked again before its interval is over (--interval), nor within a run
-    that is taken up again (--run, --resume), whatever happened in between.
+    that is taken up again (--run, --resume), whatever happened in between. With --join machines
+    make one pass together: those that join take part in the run that goes on, and each ends when
+    all of it is done; `records --join` reads what they write.
     """
     from .loading import load  # noqa: PLC0415 - `--help` needs none of it
 
@@ -44,6 +49,7 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
     said.mistakes.extend(output_mistakes(said.values, rotates=False))
     if given["resume"] and said.values["run"] is not None:
         said.mistakes.append(Mistake("--resume takes up the newest run, --run the named one: use one of them"))
+    join = joining(said, given, "resume")
     tenants = load(said, only, api)
     from wolkvox_async.apps import logs, passing  # noqa: PLC0415 - structlog and aiohttp, once they are needed
 
@@ -52,7 +58,7 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
     def order() -> Order:
         return passing.Order(
             tenants=tenants,
-            options=said.engine_with_state(retry_refused=given["retry_refused"]),
+            options=options_of(said, join, retry_refused=given["retry_refused"]),
             output=said.values["output"],
             run=said.values["run"],
             resume=given["resume"],
@@ -63,12 +69,16 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
             workers=said.values["workers"],
         )
 
-    return exit_code(lambda: _run(order()))
+    return exit_code(lambda: _run(order(), join))
 
 
-def _run(order: Order) -> Ending:
+def _run(order: Order, join: Joining | None) -> Ending:
     from wolkvox_async.apps import passing  # noqa: PLC0415 - as above
 
+    if join is not None:
+        from wolkvox_async.apps.joined import fetching as joined  # noqa: PLC0415 - only for several machines
+
+        return joined.run(order, join)
     if order.workers == 1:
         return passing.run(lambda: passing.run_pass(order))
     from wolkvox_async.apps.working import fetching  # noqa: PLC0415 - only for several

@@ -15,6 +15,7 @@ from wolkvox_async.settings.options import ENGINE_OPTIONS, STATE_OPTIONS, Option
 
 from .destination import output_mistakes
 from .ending import exit_code
+from .machines import FAST_HELP, MACHINES, joining, options_of
 from .options import API, DATES, DRAIN, LOGGING, ONLY, OUTPUT, TENANTS, options, read
 
 LISTEN = Option("listen", "127.0.0.1:9464", text, "HOST:PORT", "metrics, health and status page; off: none of them")
@@ -22,6 +23,7 @@ LISTEN_TOKEN = Option(
     "listen-token", None, text, "REFERENCE", "env:NAME or file:PATH, the bearer token that others have to show"
 )
 if TYPE_CHECKING:
+    from wolkvox_async.apps.joined.errand import Joining
     from wolkvox_async.apps.passing import Ending
     from wolkvox_async.apps.watching import WatchOrder
 
@@ -32,7 +34,7 @@ _ENGINE = tuple(
     for option in ENGINE_OPTIONS
     if option.name not in _NOT_WHILE_WATCHING
 )
-TABLE = (LISTEN, LISTEN_TOKEN, TENANTS, OUTPUT, *STATE_OPTIONS, *_ENGINE, *DATES, DRAIN, *LOGGING)
+TABLE = (LISTEN, LISTEN_TOKEN, TENANTS, OUTPUT, *MACHINES, *STATE_OPTIONS, *_ENGINE, *DATES, DRAIN, *LOGGING)
 
 
 @click.command()
@@ -46,6 +48,7 @@ TABLE = (LISTEN, LISTEN_TOKEN, TENANTS, OUTPUT, *STATE_OPTIONS, *_ENGINE, *DATES
 @click.option(
     "--only-changes", is_flag=True, envvar="WOLKVOX_ONLY_CHANGES", help="rows only when they differ from the last ones"
 )
+@click.option("--fast-failover", is_flag=True, envvar="WOLKVOX_FAST_FAILOVER", help=FAST_HELP)
 @click.option(
     "--retry-refused", is_flag=True, envvar="WOLKVOX_RETRY_REFUSED", help="forget that tokens were refused earlier"
 )
@@ -55,7 +58,8 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
     Every slot ends with a `call` record or with a `gap` that says why nothing was captured,
     also for the time in which this program did not run. The last reading of a month is taken
     as late as possible. --output may hold {date} or {month}, and end in .zst. SIGHUP, or a
-    changed tenants file, has that read again.
+    changed tenants file, has that read again. With --join it is one of many machines: each token
+    is used by one of them, and `records --join` reads what all of them write.
     """
     from wolkvox_async.apps.rereading import signs_of  # noqa: PLC0415 - `--help` needs none of it
     from wolkvox_async.scheduling.subjects import LONGEST, SHORTEST  # noqa: PLC0415 - as above
@@ -71,6 +75,7 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
                 f"--interval {interval:g}: what is watched is asked again and again, each {SHORTEST:g} s to 31 days"
             )
         )
+    join = joining(said, given)
     signs, hangups = signs_of(Path(said.values["tenants"])), _noted_hangups()
     tenants = load(said, only, api)
     from wolkvox_async.apps import logs, watching  # noqa: PLC0415 - structlog and aiohttp, once needed
@@ -80,7 +85,7 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
     def order() -> WatchOrder:
         return watching.WatchOrder(
             tenants=tenants,
-            options=said.engine_with_state(retry_refused=given["retry_refused"]),
+            options=options_of(said, join, retry_refused=given["retry_refused"]),
             output=said.values["output"],
             apis=api,
             dates=said.dates(),
@@ -93,12 +98,16 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
             reread=partial(reread, said.values["tenants"], said.values["base_url"], only, api),
         )
 
-    return exit_code(lambda: _run(order()))
+    return exit_code(lambda: _run(order(), join))
 
 
-def _run(order: WatchOrder) -> Ending:
+def _run(order: WatchOrder, join: Joining | None) -> Ending:
     from wolkvox_async.apps import passing, watching  # noqa: PLC0415 - as above
 
+    if join is not None:
+        from wolkvox_async.apps.joined import watching as joined  # noqa: PLC0415 - only for several machines
+
+        return joined.run(order, join)
     return passing.run(lambda: watching.run_watch(order))
 
 

@@ -1,0 +1,131 @@
+"""`watch --join`: the watch of a child, over what is ours at the moment."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Any, Final
+
+from wolkvox_async.adapters.telemetry import library_logger
+from wolkvox_async.apps import progress
+from wolkvox_async.apps.glance import glance
+from wolkvox_async.apps.passing import Ending, calm_collector
+from wolkvox_async.apps.serving.lookout import Lookout
+from wolkvox_async.apps.watching import CurrentReferences, WatchOrder, reread_when_changed
+from wolkvox_async.engine import Engine, Watch
+from wolkvox_async.settings.composition import assemble
+
+from .errand import Joining, Kind, Tools
+from .labour import Outcome
+from .machine import join
+from .quarantine import question_waits, watched
+
+
+def run(order: WatchOrder, joining: Joining) -> Ending:
+    """Watch as one of many machines until a signal comes.
+
+    To be called where there is no event loop and no other thread. Raises `ConfigurationError` before
+    anything is called, and `StateError` at any time.
+    """
+    asks = watched(order.options.interval, order.dates)
+    kind = Kind("watch", lambda tools: Watching(order, tools), asks, question_waits, rereads=True)
+    return join(order, joining, kind)
+
+
+class _Nowhere:
+    """What a watch whose records go elsewhere writes to: nothing."""
+
+    async def write(self, lines: bytes) -> int | None:  # noqa: ARG002 - the port's signature
+        """Do nothing."""
+        return None
+
+
+class Watching:
+    """One watch, for as long as this machine is one of the cluster."""
+
+    def __init__(self, order: WatchOrder, tools: Tools) -> None:
+        self._order: Final = order
+        self._tools: Final = tools
+        self._engine: Engine | None = None
+        self._records: Watch | None = None
+        self._has_entered: Final = asyncio.Event()  # or will not
+        self._is_stopping = self._is_abandoning = False
+        self.cluster: Mapping[str, Any] = {}
+
+    async def run(self) -> Outcome:
+        """Watch until it is stopped."""
+        order, tools = self._order, self._tools
+        lookout = Lookout(tools.clock, tools.state, order.window, library_logger())
+        references = CurrentReferences(order.tenants)
+        parts = tools.parts()
+        parts = replace(parts, tokens=references, hooks=(*parts.hooks, *lookout.hooks))
+        subscriptions = tools.errand.subscriptions
+        try:
+            async with assemble(subscriptions, order.tenants, order.options, parts) as engine:
+                self._open(engine)
+                watch = engine.watch(
+                    apis=order.apis, dates=order.dates, only_changes=order.only_changes, holds=tools.state.holds
+                )
+                async with watch as records, lookout.at(records, engine, _Nowhere()), AsyncExitStack() as stack:
+                    self._records = records
+                    self._has_entered.set()
+                    rereading = stack.enter_context(
+                        reread_when_changed(order, references, records, lookout, tools.know)
+                    )
+                    if order.hung_up():
+                        rereading.ask()
+                    calm_collector()
+                    if order.progress is not False:
+                        live = sys.stderr.isatty()
+                        stack.enter_context(progress.shown(lambda: glance(engine, records, tools.clock), live=live))
+                    summary = await records.hand_to(tools.state)
+                    return Outcome(summary.stopped)
+        finally:
+            self._records = None
+            self._has_entered.set()
+
+    def _open(self, engine: Engine) -> None:
+        self._engine = engine
+        if self._is_abandoning:
+            engine.abandon()
+        elif self._is_stopping:
+            engine.stop()
+
+    async def rehold(self) -> None:
+        """Watch what is ours now, and nothing else."""
+        await self._has_entered.wait()
+        if self._records is not None:
+            await self._records.rehold()
+
+    def is_drained(self) -> bool:
+        """Tell whether everything that has ended is delivered."""
+        return self._records is None or not self._records.backlog
+
+    def stop(self) -> None:
+        """Let nothing more come due."""
+        self._is_stopping = True
+        if self._engine is not None:
+            self._engine.stop()
+
+    def abandon(self) -> None:
+        """Give up what is in flight."""
+        self._is_abandoning = True
+        if self._engine is not None:
+            self._engine.abandon()
+
+    def seen(self) -> Mapping[str, int]:
+        """Return how many calls and gaps there were."""
+        if self._records is None:
+            return {}
+        counters = self._records.counters
+        return {"calls": counters.ok + counters.empty + counters.failed, "gaps": counters.gaps}
+
+    def progress(self, done: Sequence[int], *, is_complete: bool) -> None:
+        """Do nothing: there is no run in common."""
+
+    def show(self, cluster: Mapping[str, Any]) -> None:
+        """Keep what is seen of the cluster."""
+        self.cluster = cluster
