@@ -73,7 +73,7 @@ def test_a_key_that_is_not_there_is_taken_when_it_was_away_for_as_long() -> None
     watch = Watch(None)
     watch.read(1000.0)
     assert watch.claim(1121.9) is None
-    assert watch.claim(1122.0) == Claim(0, Lease("w1", "s1", 0, 1, 7000.0, claim=1), 0, clean=False)
+    assert watch.claim(1122.0) == Claim(0, Lease("w1", "s1", 0, 1, None, claim=1), 0, clean=False)
 
 
 def test_any_change_begins_the_count_anew() -> None:
@@ -143,6 +143,15 @@ def test_a_running_quarantine_is_handed_on() -> None:
     clean = watch.claim(1001.0)
     assert clean is not None
     assert clean.lease.quarantine == 6000.0
+
+
+@pytest.mark.parametrize("running", [None, 6000.0])
+def test_what_stood_still_free_begins_no_quarantine_and_hands_a_running_one_on(running: float | None) -> None:
+    watch = Watch(replace(FREE, quarantine=running))
+    watch.read(1000.0)
+    claim = watch.claim(1122.0)
+    assert claim is not None
+    assert (claim.lease.quarantine, claim.clean) == (running, False)
 
 
 @pytest.mark.parametrize(("running", "written"), [(6000.0, 7000.0), (8000.0, 8000.0), (None, 7000.0)])

@@ -25,7 +25,8 @@ this is enough stands in `holder`.
 
 A take-over of what stood still is *unclean*: the last holder may have called what nobody has a
 record of. So tokens that look due wait for the longest interval: the `quarantine`, which is written
-into the lease and handed on, so that a clean take-over in the middle of it does not end it.
+into the lease and handed on, so that a clean take-over in the middle of it does not end it. What stood
+still free, or was never there, had nobody whose records might be missing: it begins none.
 """
 
 from __future__ import annotations
@@ -131,7 +132,8 @@ class Contender:
             return None
         sight = self._sights[partition]
         epoch, running = (0, None) if sight.lease is None else (sight.lease.epoch, sight.lease.quarantine)
-        until = running if sight.turned_free else max(quarantine, running or quarantine)
+        is_held = sight.lease is not None and not sight.lease.free
+        until = max(quarantine, running or quarantine) if is_held else running
         self._claims += 1
         lease = Lease(self._identity.worker, self._identity.session, 0, epoch + 1, until, claim=self._claims)
         return Claim(partition, lease, sight.revision, sight.turned_free)
