@@ -42,6 +42,7 @@ class Link:
         self._closing: Final[set[asyncio.Task[None]]] = set()
         self._why = "the broker cannot be reached"
         self.losses = 0
+        self.largest = 0  # bytes that a message may have
 
     async def open(self) -> Connection:
         """Connect for the first time, within half a deadline for each server.
@@ -103,7 +104,7 @@ class Link:
         self._why = f"the connection to the broker at {connection.address} was lost"
 
     def _adopt(self, connection: Connection) -> Connection:
-        self._connection = connection
+        self._connection, self.largest = connection, connection.largest
         if not self._settings.encrypted:  # their names are addresses, which no certificate may know
             found = [f"nats://{url.netloc.rpartition('@')[2]}" for url in connection.client.discovered_servers]
             self._servers.extend(server for server in found if server not in self._servers)

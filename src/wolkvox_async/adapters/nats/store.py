@@ -83,6 +83,11 @@ class NatsStore:
     ) -> None:
         await self.close()
 
+    @property
+    def largest(self) -> int:
+        """How many bytes a message may have, as the broker said when it was connected to last."""
+        return self._link.largest
+
     # --- keys
 
     async def keys(self) -> Mapping[str, Held]:

@@ -152,11 +152,13 @@ class Child:
 
     # --- beginning and ending
 
-    def _begin(self, partitions: int, seconds: float, longest: float, run: Sequence[Any] | None) -> None:
+    def _begin(self, partitions: int, seconds: float, longest: float, run: Sequence[Any] | None, largest: int) -> None:
         errand, shared = self._errand, self._shared
         most = in_flight_at_most(errand.options)
         self._outgoing = Outgoing(self.post, min(GATHERING, most * _GATHERING_EACH))
-        ground = Ground(shared.board, shared.boot, self._clock, seconds, partitions, errand.options.retry_refused)
+        ground = Ground(
+            shared.board, shared.boot, self._clock, seconds, partitions, largest, errand.options.retry_refused
+        )
         self._state = JoinedState(ground, self._outgoing)
         if run is not None:
             self._state.run = OpenRun(run[0], datetime.fromisoformat(run[1]))

@@ -7,7 +7,7 @@
                     done [partitions, {counts}]                                   all calls of a run in them were made
                     ended [stopped, counts]                                       nothing more will come
                     broken [message], refused [mistakes]                          why it ends
-    to a child      begin [partitions, seconds, longest, run]                     the terms, and a run of fetch
+    to a child      begin [partitions, seconds, longest, run, largest]            the terms, and a run of fetch
                     taken [partition, epoch, quarantine, [[token, size], ...]] + entries
                     learned [[partition, token, size]] + entry                    somebody else's record came in late
                     finish [partition], lost [partition]                          begin nothing more in it

@@ -34,7 +34,6 @@ from wolkvox_async.membership.appender import Appender
 from wolkvox_async.membership.member import Clocks, Member, Setting
 from wolkvox_async.membership.owner import Parties
 from wolkvox_async.membership.strands import Writer
-from wolkvox_async.ports import Store
 
 from .errand import Errand, Joining, Shared
 from .labour import Outcome
@@ -130,7 +129,7 @@ def _hangups(machine: Machine) -> Iterator[None]:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what is being stopped is not to be killed
 
 
-async def _with_store(machine: Machine, store: Store, link: Link, stage: _Stage) -> Outcome:
+async def _with_store(machine: Machine, store: NatsStore, link: Link, stage: _Stage) -> Outcome:
     errand, shared = machine.errand, machine.shared
     terms, partitions, is_new = agreed_terms(machine.joining, errand.options.hold, await store.keys())
     _say(machine.name, terms, partitions, is_new=is_new)
@@ -148,7 +147,7 @@ async def _with_store(machine: Machine, store: Store, link: Link, stage: _Stage)
         async with AsyncExitStack() as stack:
             run = await _in_common(machine, parent, partitions, stack)
             await stack.enter_async_context(member)
-            parent.start(partitions, terms.hold + terms.margin, longest, run)
+            parent.start(partitions, terms.hold + terms.margin, longest, run, store.largest)
             stage.has_begun = True
             await _until_over(parent, stage, errand.drain)
             return parent.outcome or Outcome(stopped=True)

@@ -17,7 +17,6 @@ from typing import Any, Final
 from wolkvox_async.adapters.state import MemoryState
 from wolkvox_async.clustering.messages import Entry, Refused, TokenState, merge
 from wolkvox_async.errors import StateError
-from wolkvox_async.lines import item_lines
 from wolkvox_async.marks import Mark, SlotMark, slot_mark
 from wolkvox_async.model import Call, Empty, ErrorKind, Ok, Skipped
 from wolkvox_async.ports import Claim, Clock, Closed, Granted, OpenRun, Refusal, RunOrder, Taken, Unread
@@ -25,19 +24,24 @@ from wolkvox_async.records import Counters, Gap, Item, Settlement
 
 from .asked import Asked
 from .board import LeaseBoard
+from .fitting import fitting
 from .post import Outgoing
 from .tenancies import Tenancies, Tenancy
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What a state stands on: a call takes `seconds` at most, margin included; `boot` is the board's clock."""
+    """What a state stands on: a call takes `seconds` at most, margin included; `boot` is the board's clock.
+
+    A message of the stream has at most `largest` bytes.
+    """
 
     board: LeaseBoard
     boot: Callable[[], float]
     clock: Clock
     seconds: float
     partitions: int
+    largest: int = 1 << 20
     forgives: bool = False  # what others were refused counts here all the same, or does not
 
 
@@ -191,6 +195,7 @@ class JoinedState:
         )
 
     def _part(self, run: str, item: Item) -> tuple[tuple[int, str], Entry]:
+        item, lines = fitting(run, item, self._ground.largest)
         if isinstance(item, Gap):
             operation = item.operation
         else:
@@ -203,7 +208,7 @@ class JoinedState:
             state = state.with_slots((slot,))
         if (besides := self._besides.pop(token, None)) is not None:
             state = merge(state, besides)
-        return (partition, token), Entry("", self.tenancies.epoch(partition), state, item_lines(run, item))
+        return (partition, token), Entry("", self.tenancies.epoch(partition), state, lines)
 
     # --- the ledger
 
