@@ -88,7 +88,7 @@ class Client:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL if stdout is None else stdout,
                 stderr=said,
-                env=_environment(),
+                env=environment(),
                 cwd=log.parent,
             )
         self.started: Final = time.monotonic()
@@ -140,7 +140,7 @@ TOOK_TOO_LONG: Final = 124
 _PROGRAM: Final = [sys.executable, "-m", "wolkvox_async"]
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return our environment without what would change the client: its own options, and proxies."""
     unwanted = ("wolkvox_", "xdg_")
     return {

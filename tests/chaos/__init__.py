@@ -1,0 +1,1 @@
+"""The parts of the chaos lab that need no cluster."""
