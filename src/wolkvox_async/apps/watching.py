@@ -140,6 +140,12 @@ def window(listen: str, bearer: str | None) -> Window | None:
     return found
 
 
+def window_if_free(listen: str, bearer: str | None) -> Window | None:
+    """Return the same, to be done without where somebody else listens already."""
+    found = window(listen, bearer)
+    return None if found is None else replace(found, is_needed=False)
+
+
 def _bearer(text: str) -> Token:
     kind, _, where = text.partition(":")
     if kind not in ("env", "file") or not where:

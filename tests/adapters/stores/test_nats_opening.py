@@ -19,7 +19,7 @@ from tests.adapters.stores.brokers import Broker, ended, settings
 from tests.adapters.stores.houses import told
 from wolkvox_async.adapters.nats import NatsLogin, NatsSettings, NatsStore, streams
 from wolkvox_async.errors import ConfigurationError, StateError, StoreUnavailableError
-from wolkvox_async.ports import Conflict, Stored
+from wolkvox_async.ports import Append, Conflict, Full, Stored
 
 SECRET = "made-up-password-of-a-broker"
 
@@ -176,6 +176,24 @@ async def test_a_stream_is_made_that_drops_nothing(broker: Broker) -> None:
     config = await config_of(broker, "wolkvox")
     assert (config["discard"], config["max_msgs_per_subject"], config["max_age"]) == ("new", -1, 0)
     assert (config["max_bytes"], config["num_replicas"], config["storage"]) == (1_000_000, 1, "file")
+
+
+async def test_records_leave_room_for_leases(tmp_path: Path) -> None:
+    user = f"{{ user: worker, password: {SECRET} }}"
+    broker = Broker(
+        tmp_path, config=f"accounts {{ W {{ jetstream: {{ max_mem: 0, max_file: 10000000 }}, users: [{user}] }} }}"
+    )
+    with ended(broker):
+        broker.launch()
+        await broker.ready()
+        login = NatsLogin(user="worker", password=SECRET)
+        store = await NatsStore.open(settings(broker, login=login))
+        became: list[object] = []
+        while Full() not in became:
+            became += await store.append([Append(1, f"tk_{len(became)}", 0, b"x" * 500_000)])
+        assert 15 < len(became) < 19
+        assert isinstance(await store.cas("p.1", 0, b"x" * 100_000), Stored)
+        await store.close()
 
 
 async def test_who_only_reads_makes_nothing(broker: Broker) -> None:

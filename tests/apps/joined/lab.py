@@ -27,10 +27,10 @@ from wolkvox_async.testing import Profile, Simulator
 PARTITIONS: Final = 16
 INTERVAL: Final = 2
 LEASE: Final = 6.0
-PROFILE: Final = Profile(servers=2, operations=16, apis=("interactions", "vision"), interval=INTERVAL, limit=1.0)
+PROFILE: Final = Profile(servers=2, operations=16, apis=("interactions", "vision"), interval=INTERVAL, limit=0.5)
 OPTIONS: Final = (
     *("--interval", str(INTERVAL), "--no-progress", "--log-level", "info", "--log-format", "json"),
-    *("--timeout", "1", "--connect-timeout", "0.5", "--server-limit", "1", "--drain", "5"),
+    *("--timeout", "2", "--connect-timeout", "0.5", "--server-limit", "1.5", "--drain", "5"),
     *("--partitions", str(PARTITIONS), "--lease", str(LEASE)),
 )
 

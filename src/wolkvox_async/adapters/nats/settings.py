@@ -45,7 +45,7 @@ class NatsSettings:
     encrypted or not at all, and all of them are with a `ca_file`, which names the authorities
     to be believed (None: the system's). `prefix` names the bucket and the stream, which are
     made with `replicas` copies at first use; `most_bytes` is how large the stream may grow
-    (None: as large as the broker lets it). Who only reads (`makes` is False) makes nothing, and waits
+    (None: nine tenths of what the broker gives us). Who only reads (`makes` is False) makes nothing, and waits
     until others have. No answer within `deadline` is none at all.
     """
 

@@ -26,6 +26,7 @@ _AGAIN: Final = 0.05
 _RACED: Final = 10058  # somebody else has just made it, and it will be looked at
 _ALONE: Final = 10074  # several copies are asked of a broker that is no cluster
 _UNLIMITED: Final = -1
+_FOR_RECORDS: Final = 0.9  # of the room that there is
 _BATCH_ON_DISK: Final = 32
 _BATCH_IN_MEMORY: Final = 8
 
@@ -65,11 +66,20 @@ async def find_or_make(connection: Connection, settings: NatsSettings) -> Places
     atomic = connection.version >= ATOMIC_SINCE
     makes = settings.makes
     bucket = await _stream(connection, f"KV_{settings.prefix}", _bucket(settings), makes=makes)
-    records = await _stream(connection, settings.prefix, _records(settings, atomic=atomic), makes=makes)
+    most = (settings.most_bytes or await _room(connection, settings)) if makes else None
+    records = await _stream(connection, settings.prefix, _records(settings, most, atomic=atomic), makes=makes)
     if not makes:
         return Places(settings.prefix, _batch_from(records), ())
     told = [*_notices("bucket", bucket, settings), *_notices("stream", records, settings)]
     return Places(settings.prefix, _batch_from(records), tuple(told))
+
+
+async def _room(connection: Connection, settings: NatsSettings) -> int | None:
+    """Return how many bytes records may take: where they took all that there is, no lease could be kept."""
+    answer = await _asked(connection, "INFO", {})
+    limits = {} if isinstance(answer, Refused) else answer.get("limits", {})
+    most = limits.get("max_storage", _UNLIMITED)
+    return int(most * _FOR_RECORDS) // settings.replicas if most > 0 else None
 
 
 def _batch_from(records: Mapping[str, object]) -> int | None:
@@ -90,11 +100,11 @@ def _bucket(settings: NatsSettings) -> dict[str, object]:
     }
 
 
-def _records(settings: NatsSettings, *, atomic: bool) -> dict[str, object]:
+def _records(settings: NatsSettings, most: int | None, *, atomic: bool) -> dict[str, object]:
     return _KEPT | {
         "subjects": [f"{settings.prefix}.*.*"],
         "max_msgs_per_subject": _UNLIMITED,
-        "max_bytes": settings.most_bytes or _UNLIMITED,
+        "max_bytes": most or _UNLIMITED,
         "deny_delete": True,
         "duplicate_window": 100_000_000,  # 0.1 s, the least: nothing here has a message id
         "num_replicas": settings.replicas,

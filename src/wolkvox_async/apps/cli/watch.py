@@ -82,6 +82,9 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
 
     logs.configure(said.values["log_format"], said.values["log_level"])
 
+    # Several machines of a cluster may be one, and then the first to come has the usual port.
+    look_in = watching.window if join is None or given["listen"] is not None else watching.window_if_free
+
     def order() -> WatchOrder:
         return watching.WatchOrder(
             tenants=tenants,
@@ -92,7 +95,7 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
             drain=said.values["drain"],
             progress=progress,
             only_changes=given["only_changes"],
-            window=watching.window(said.values["listen"], said.values["listen_token"]),
+            window=look_in(said.values["listen"], said.values["listen_token"]),
             seen=signs,
             hung_up=lambda: bool(hangups),
             reread=partial(reread, said.values["tenants"], said.values["base_url"], only, api),
