@@ -9,7 +9,7 @@ watch to look at. Nothing of it decides anything: without it the watch is the sa
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,6 +23,7 @@ from .board import Board, BoardHook, milliseconds
 from .freshness import Freshness
 from .guard import Address, Guard
 from .health import Health, liveness, readiness
+from .machines import Cluster
 from .metrics import Metrics
 from .notify import Supervisor, Watchdog
 from .pages import Probe, Site, no_metrics
@@ -32,10 +33,14 @@ from .vitals import FeltSink, LifeSigns
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Where people may look in, and what those beyond this machine have to show."""
+    """Where people may look in, and what those beyond this machine have to show.
+
+    One that is not needed is done without where it cannot be had.
+    """
 
     address: Address
     bearer: Token | None = None
+    is_needed: bool = True
 
     def check(self) -> None:
         """Raise `ConfigurationError` when others could look in without showing anything."""
@@ -43,17 +48,23 @@ class Window:
 
 
 class Lookout:
-    """Looks at a watch; without a `window` only for whoever supervises the process."""
+    """Looks at a watch; without a `window` only for whoever supervises the process.
 
-    def __init__(self, clock: Clock, state: State, window: Window | None, log: Any) -> None:
+    Without a `state` none is asked whether it answers. `pid` is the process that the supervisor
+    knows, if that is another one: what it is told then counts only if it listens to all of them.
+    """
+
+    def __init__(
+        self, clock: Clock, state: State | None, window: Window | None, log: Any, pid: int | None = None
+    ) -> None:
         self._clock: Final = clock
         self._window: Final = window
         self._log: Final = log
-        self._signs: Final = LifeSigns(clock, state.flush)
+        self._signs: Final = LifeSigns(clock, None if state is None else state.flush)
         self._freshness: Final = Freshness(clock)
         self._board: Final = Board()
         self._metrics: Final = self._made_metrics()
-        self._supervisor: Final = Supervisor.of(os.environ, os.getpid())
+        self._supervisor: Final = Supervisor.of(os.environ, pid or os.getpid())
 
     @property
     def hooks(self) -> tuple[Hook, ...]:
@@ -73,15 +84,29 @@ class Lookout:
             await stack.enter_async_context(self._signs)
             if self._window is not None:
                 self._follow(records, engine)
-                served = await stack.enter_async_context(
-                    serve(self._site(), self._window.address, bearer=self._window.bearer, log=self._log)
-                )
-                self._log.info("listening", url=served.url)
+                await self._open(self._window, stack)
             stack.enter_context(self._supervisor)
             stack.enter_context(Watchdog(self._clock, self._supervisor, self._alive, lambda: _status(records)))
             self._supervisor.ready(_status(records))
             stack.callback(self._supervisor.stopping)
             yield FeltSink(sink, self._signs.output)
+
+    async def _open(self, window: Window, stack: AsyncExitStack) -> None:
+        site = self._site()
+        try:
+            served = await stack.enter_async_context(serve(site, window.address, bearer=window.bearer, log=self._log))
+        except ConfigurationError as error:
+            if window.is_needed:
+                raise
+            self._log.warning(f"nobody can look in here: {error}")
+        else:
+            self._log.info("listening", url=served.url)
+
+    def show(self, view: Mapping[str, Any]) -> None:
+        """Show what is seen of the cluster that this machine has joined (see `Cluster.told`)."""
+        self._board.cluster = cluster = Cluster.told(view)
+        if self._metrics is not None:
+            self._metrics.show(cluster)
 
     def reloading(self) -> None:
         """Tell the supervisor that a reload begins; `reloaded` is to follow."""
