@@ -13,7 +13,7 @@ import random
 import secrets
 import signal
 from array import array
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -29,11 +29,12 @@ from wolkvox_async.apps.working.shares import Part as Limits
 from wolkvox_async.clustering.contender import Identity
 from wolkvox_async.clustering.messages import TokenState
 from wolkvox_async.clustering.terms import LeaseTerms
-from wolkvox_async.errors import StateError
+from wolkvox_async.errors import StateError, StoreUnavailableError
 from wolkvox_async.membership.appender import Appender
 from wolkvox_async.membership.member import Clocks, Member, Setting
 from wolkvox_async.membership.owner import Parties
 from wolkvox_async.membership.strands import Writer
+from wolkvox_async.ports import Held, Store
 
 from .errand import Errand, Joining, Shared
 from .labour import Outcome
@@ -44,6 +45,8 @@ from .terms import agreed_terms
 
 _LATE: Final = 5.0  # seconds: for what is still to be stored, or given back, when all is over
 _SESSION: Final = 8  # random bytes
+_FIRST_TRIES: Final = 20
+_BETWEEN_TRIES: Final = 0.5  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,7 @@ def _hangups(machine: Machine) -> Iterator[None]:
 
 async def _with_store(machine: Machine, store: NatsStore, link: Link, stage: _Stage) -> Outcome:
     errand, shared = machine.errand, machine.shared
-    terms, partitions, is_new = agreed_terms(machine.joining, errand.options.hold, await store.keys())
+    terms, partitions, is_new = agreed_terms(machine.joining, errand.options.hold, await _first_keys(store))
     _say(machine.name, terms, partitions, is_new=is_new)
     session, longest = secrets.token_hex(_SESSION), errand.longest_interval
     parent = Parent(Crewed(machine.name, link, shared, terms, partitions, errand.kind.name))
@@ -155,6 +158,16 @@ async def _with_store(machine: Machine, store: NatsStore, link: Link, stage: _St
         await parent.close()
         link.post("end")
         await appender.close()
+
+
+async def _first_keys(store: Store) -> Mapping[str, Held]:
+    """Return the keys; brokers that have just been started may have no leader for them yet."""
+    for _ in range(_FIRST_TRIES):
+        try:
+            return await store.keys()
+        except StoreUnavailableError:
+            await asyncio.sleep(_BETWEEN_TRIES)
+    return await store.keys()
 
 
 async def _in_common(
