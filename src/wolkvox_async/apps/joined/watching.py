@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -53,12 +54,13 @@ class Watching:
         self._records: Watch | None = None
         self._has_entered: Final = asyncio.Event()  # or will not
         self._is_stopping = self._is_abandoning = False
-        self.cluster: Mapping[str, Any] = {}
+        # The supervisor started the parent. No state is asked whether it answers: while the broker is
+        # down records wait in memory, and whoever is started again for that loses them.
+        self._lookout: Final = Lookout(tools.clock, None, order.window, library_logger(), os.getppid())
 
     async def run(self) -> Outcome:
         """Watch until it is stopped."""
-        order, tools = self._order, self._tools
-        lookout = Lookout(tools.clock, tools.state, order.window, library_logger())
+        order, tools, lookout = self._order, self._tools, self._lookout
         references = CurrentReferences(order.tenants)
         parts = tools.parts()
         parts = replace(parts, tokens=references, hooks=(*parts.hooks, *lookout.hooks))
@@ -127,5 +129,5 @@ class Watching:
         """Do nothing: there is no run in common."""
 
     def show(self, cluster: Mapping[str, Any]) -> None:
-        """Keep what is seen of the cluster."""
-        self.cluster = cluster
+        """Show to whoever looks what is seen of the cluster."""
+        self._lookout.show(cluster)
