@@ -97,6 +97,7 @@ def test_every_label_that_is_selected_exists_on_its_metric(where: str) -> None:
 
 def test_every_reason_and_kind_that_a_rule_selects_is_one() -> None:
     words = {"reason": set(map(str, GapReason)), "kind": set(map(str, ErrorKind)), "result": {"taken", "missed"}}
+    words["state"] = {"ours", "others", "nobody"}
     for expression in (*expressions()["rules"], *expressions()["rule tests"]):
         for label, value in MATCHER.findall(expression):
             assert set(value.split("|")) <= words.get(label, {value, *value.split("|")}), expression
@@ -211,7 +212,7 @@ class Unit:
 def test_the_unit_is_told_and_watched() -> None:
     unit = Unit(UNIT)
     assert {section for section, _ in unit.values} == {"Unit", "Service", "Install"}
-    assert (unit["Type"], unit["NotifyAccess"], unit["Restart"]) == ("notify", "main", "on-failure")
+    assert (unit["Type"], unit["NotifyAccess"], unit["Restart"]) == ("notify", "all", "on-failure")
     assert int(unit["WatchdogSec"]) >= 10
     assert unit["ExecReload"] == "/bin/kill -HUP $MAINPID"
     assert unit["ExecStart"].endswith("/bin/wolkvox-async watch")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.apps.serving.clusters import cluster
 from tests.apps.serving.prospects import FAILED, NOW, Prospects, missed, operations, settled, subjects
 from wolkvox_async.apps.serving.freshness import Freshness
 from wolkvox_async.apps.serving.metrics import Metrics
@@ -61,4 +62,5 @@ def filled() -> Scraped:
     scraped.tell(settled(subject), settled(subject, FAILED), missed(subject))
     snapshot = Snapshot({State.IDLE: 1}, 1, 1, {ErrorKind.CONNECT: 1}, {"0010": 1}, {"0010": 1.0})
     scraped.metrics.follow(lambda: snapshot, scraped.watch.started)
+    scraped.metrics.show(cluster())
     return scraped

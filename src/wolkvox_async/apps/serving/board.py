@@ -21,6 +21,7 @@ from wolkvox_async.records import items_of
 from wolkvox_async.scheduling.subjects import Subject
 
 from .looks import Prospect
+from .machines import Cluster
 from .months import Months
 from .tracks import Closing, Gap, Gaps, Track
 
@@ -101,6 +102,7 @@ class Board:
         self._changed: set[int] = set()  # at most as many as there are tracks
         self.months: Final = Months()
         self.totals: Final = Totals()
+        self.cluster: Cluster | None = None  # that this machine has joined
         self.posts: dict[str, Post] = {}  # by the key of the place
         self.tracks: dict[int, Track] = {}  # by number
         self.owners: dict[int, Post] = {}  # by the number of a track

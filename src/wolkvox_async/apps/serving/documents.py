@@ -4,7 +4,7 @@ Times are UTC as in records, `null` where there is none. Within a schema number 
 only added. Whoever reads it ignores those that he does not know.
 
     /status.json      schema, version, run, since (the watch began), at, query, shown (operations that fit the query),
-                      operations [...], totals {...}
+                      cluster {...} | null, operations [...], totals {...}
     an operation      key, tenant, operation, server, token (its id), timezone, condition (the worst of its endpoints),
                       closed {kind, until} | null, watched [...]
     an endpoint of it api, interval (seconds), condition, last {at, outcome, items, rows, seconds, error} | null,
@@ -13,6 +13,9 @@ only added. Whoever reads it ignores those that he does not know.
                       closings [{month, slot, at, taken, reason}]
     totals            operations, watched, conditions {...}, late (watched and not fresh or pending), in_flight,
                       calls {ok, empty, failed}, rows, gaps {reason: number}, closings {taken, missed, open_misses}
+    cluster           null without --join; partitions, ours, nobody (partitions that no machine has),
+                      workers [{id, name, able, partitions}], unstored (calls and gaps), stuck (tokens),
+                      current (the store answers)
 
 `/operation.json?key=` is one operation, and of each endpoint also
 `history {at [Unix seconds], ending [ok, empty, failed or the reason of a gap], items [...]}`, the oldest first.
@@ -34,6 +37,7 @@ from wolkvox_async.records import timestamp
 
 from .board import Board, Outlook, Post
 from .conditions import SEVERITY, Condition, condition
+from .machines import document
 from .tracks import REASONS, Closing, Gap, Gaps, Track
 
 SCHEMA: Final = 1
@@ -60,14 +64,15 @@ class Sums:
 def status(board: Board, now: int, query: str = "") -> Iterator[bytes]:
     """Yield the whole board in pieces of JSON; of its operations only those that fit all words of `query`."""
     sums, words, shown = Sums(), query.casefold().split(), 0
-    yield _open(head(board, now) | {"query": query or None}) + b',"operations":['
+    told = head(board, now) | {"query": query or None, "cluster": document(board.cluster)}
+    yield _open(told) + b',"operations":['
     posts = list(board.posts.values())
     for start in range(0, len(posts), AT_A_TIME):
         pieces = []
         for post in posts[start : start + AT_A_TIME]:
-            told = operation(board, post, now, sums)
-            if _fits(told, words):
-                pieces.append(orjson.dumps(told))
+            one = operation(board, post, now, sums)
+            if _fits(one, words):
+                pieces.append(orjson.dumps(one))
         yield (b"," if shown and pieces else b"") + b",".join(pieces)
         shown += len(pieces)
     yield b'],"shown":%d,"totals":' % shown + orjson.dumps(totals(board, sums)) + b"}"

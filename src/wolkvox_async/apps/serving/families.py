@@ -26,6 +26,7 @@ from wolkvox_async.scheduling.decisions import Snapshot
 
 from .freshness import Freshness, Reading
 from .health import BOUNDS, liveness, readiness
+from .machines import Cluster
 from .tallies import OUTCOMES, SERVERS, Distribution, Tallies
 from .vitals import LifeSigns
 
@@ -40,13 +41,17 @@ AGES: Final = (60, 150, 300, 360, 450, 600, 900, 1800, 3600, 7200, 21600, 43200,
 
 @dataclass(slots=True)
 class Sources:
-    """Where values come from; `snapshot` and `started` (Unix seconds) are there once a watch runs."""
+    """Where values come from; `snapshot` and `started` (Unix seconds) are there once a watch runs.
+
+    `cluster` is there on a machine of one.
+    """
 
     tallies: Tallies
     freshness: Freshness
     signs: LifeSigns
     snapshot: Callable[[], Snapshot] | None = None
     started: float | None = None
+    cluster: Cluster | None = None
 
 
 class Families(Collector):
@@ -69,6 +74,8 @@ class Families(Collector):
         yield from _readings(sources.freshness)
         if sources.snapshot is not None:
             yield from _scheduler(sources.snapshot(), sources.tallies)
+        if sources.cluster is not None:
+            yield from _cluster(sources.cluster)
 
 
 # --- the program ------------------------------------------------------------------------
@@ -215,6 +222,21 @@ def _scheduler(snapshot: Snapshot, tallies: Tallies) -> Iterator[Metric]:
     yield _counts("wolkvox_server_calls_in_flight", "Attempts in flight, by server.", "server", busy)
     down = dict.fromkeys(sorted(snapshot.down)[:SERVERS], 1)
     yield _counts("wolkvox_server_down", "1 for each server that is taken to be down.", "server", down)
+
+
+# --- which machines there are ----------------------------------------------------------------
+
+
+def _cluster(cluster: Cluster) -> Iterator[Metric]:
+    held = {"ours": cluster.ours, "others": cluster.others, "nobody": cluster.nobody}
+    yield _counts("wolkvox_cluster_partitions", "Partitions of the cluster, by whose they are.", "state", held)
+    able = {str(is_able).lower(): count for is_able, count in cluster.able().items()}
+    yield _counts("wolkvox_cluster_workers", "Machines, by whether they can reach the vendor.", "able", able)
+    yield _gauge(
+        "wolkvox_cluster_unstored_parts", "Calls and gaps of this machine that are not stored yet.", cluster.unstored
+    )
+    yield _gauge("wolkvox_cluster_stuck_tokens", "Tokens not called because the store has no room.", cluster.stuck)
+    yield _gauge("wolkvox_cluster_current", "1 while the store of the cluster answers, else 0.", cluster.current)
 
 
 # --- small things ------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from wolkvox_async.ports import Clock, Event
 from wolkvox_async.scheduling.decisions import Snapshot
 
 from .freshness import Freshness
+from .machines import Cluster
 from .tallies import Tallies
 from .vitals import LifeSigns
 
@@ -52,6 +53,10 @@ class Metrics:
     def follow(self, snapshot: Callable[[], Snapshot], started: int) -> None:
         """Expose what the scheduler shows too, of a watch that `started` then (Unix milliseconds)."""
         self._sources.snapshot, self._sources.started = snapshot, started / 1000
+
+    def show(self, cluster: Cluster | None) -> None:
+        """Expose how the machines stand that share the work."""
+        self._sources.cluster = cluster
 
     def answer(self) -> tuple[int, str, bytes]:
         """Return what `/metrics` answers: status, content type, text."""

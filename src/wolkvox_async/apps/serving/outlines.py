@@ -19,6 +19,7 @@ import orjson
 
 from .board import Board, Post
 from .documents import head
+from .machines import document
 from .tracks import Track
 
 AT_A_TIME: Final = 125  # operations in a piece
@@ -46,7 +47,8 @@ def outline(board: Board, now: int, mark: str) -> Iterator[bytes]:
     """Yield the board in pieces; whoever has it follows the stream from `mark` on."""
     names = {"tenants": Names(), "servers": Names(), "apis": Names(), "zones": Names()}
     posts = list(board.posts.values())
-    yield orjson.dumps(head(board, now) | {"mark": mark, "totals": totals(board)})[:-1]
+    whole = {"mark": mark, "totals": totals(board), "cluster": document(board.cluster)}
+    yield orjson.dumps(head(board, now) | whole)[:-1]
     yield b',"posts":['
     yield from _joined(_pieces([_post(post, names) for post in posts[at : at + AT_A_TIME]] for at in _starts(posts)))
     yield b'],"lines":['

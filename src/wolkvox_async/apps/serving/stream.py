@@ -23,6 +23,7 @@ import orjson
 from wolkvox_async.ports import Clock
 
 from .board import Board, milliseconds
+from .machines import Cluster, document
 from .outlines import lines, totals
 
 EVERY: Final = 1.0  # seconds between two frames
@@ -49,6 +50,7 @@ class Feed:
         self._sweep: Iterator[int] = iter(())
         self._ahead: Final[dict[int, int]] = {}  # a hash of what lay before each track when it was looked at
         self._told: dict[str, Any] = {}
+        self._cluster: Cluster | None = None  # that was told last
         self._news = asyncio.Event()
         self.closed = False
 
@@ -114,23 +116,26 @@ class Feed:
 
     def _forget(self) -> None:
         # Whoever has an older mark cannot follow from it: its number is passed, its frames are gone.
-        # Whoever reads the board now has its totals as well.
+        # Whoever reads the board now has its totals and its cluster as well.
         self._layout, self._tick, self._told = self._board.layout, self._tick + 1, totals(self._board)
+        self._cluster = self._board.cluster
         self._board.take_changes()
         self._frames.clear()
         self._ahead.clear()
         self._bytes, self._sweep = 0, iter(())
 
     def _add(self, numbers: set[int], now: int) -> None:
-        told = totals(self._board)
-        if not numbers and told == self._told:
+        told, cluster = totals(self._board), self._board.cluster
+        if not numbers and told == self._told and cluster == self._cluster:
             return
         if len(numbers) > MOST_LINES:
             self._forget()
             self._wake()
             return
-        self._told = told
         changed = {"now": now / 1000, "totals": told, "lines": lines(self._board, numbers, now)}
+        if cluster != self._cluster:
+            changed["cluster"] = document(cluster)
+        self._told, self._cluster = told, cluster
         self._tick += 1
         self._keep(b"id: %s\nevent: lines\ndata: %s\n\n" % (self.mark.encode(), orjson.dumps(changed)))
         self._wake()

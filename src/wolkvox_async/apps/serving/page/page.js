@@ -41,7 +41,7 @@ const REASONS = {
 };
 const REFUSALS = new Set(["unauthorized", "forbidden", "held"]);
 const LATE = 1.5, STALE = 3;
-const OVERSCAN = 6, RETRY_FIRST = 2, RETRY_MOST = 30, SILENCE = 40, HIDDEN = 60, MOST_MISSED = 6;
+const OVERSCAN = 6, RETRY_FIRST = 2, RETRY_MOST = 30, SILENCE = 40, HIDDEN = 60, MOST_MISSED = 6, MOST_MACHINES = 40;
 
 const $ = id => document.getElementById(id);
 const numbers = new Intl.NumberFormat("en");
@@ -50,7 +50,7 @@ const local = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle:
 const clockTime = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 
 const board = {
-  mark: "", run: null, since: null, offset: 0, totals: null, posts: [], lines: new Map(), names: null, loaded: false,
+  mark: "", run: null, since: null, offset: 0, totals: null, cluster: null, posts: [], lines: new Map(), names: null, loaded: false,
 };
 const filters = { words: [], conditions: new Set(), server: "", api: "", reason: "", problems: false, missed: false, order: "problems" };
 const view = { lines: [], posts: [], counts: {}, active: 0, row: 0, rowHeight: 60, pool: [] };
@@ -140,7 +140,7 @@ function conditionOf(line, now) {
 }
 
 function takeBoard(told) {
-  Object.assign(board, { mark: told.mark, run: told.run, since: seconds(told.since), totals: told.totals, names: told.names, loaded: true });
+  Object.assign(board, { mark: told.mark, run: told.run, since: seconds(told.since), totals: told.totals, cluster: told.cluster, names: told.names, loaded: true });
   const kept = new Map([...board.lines.values()].map(line => [line.number, line.slots]));
   board.posts = told.posts.map(([key, tenant, name, server, zone, token], index) => postOf({
     key, tenant: told.names.tenants[tenant], name, server: told.names.servers[server], zone: told.names.zones[zone], token, index,
@@ -279,7 +279,7 @@ function fillSelects() {
 
 // ---- Totals, chips, notices -----------------------------------------------------------------------------------
 
-const PARTS = [drawTotals, drawChips, drawMissed, drawCells, drawRows, drawNothing];
+const PARTS = [drawTotals, drawCluster, drawChips, drawMissed, drawCells, drawRows, drawNothing];
 const dirty = new Set();
 let drawing = 0;
 
@@ -331,6 +331,37 @@ function drawClosings({ taken, missed }) {
   const more = $("tile-closings-more");
   say(more, taken + missed === 0 ? "none due yet" : missed === 0 ? "taken, none missed" : `taken, ${numbers.format(missed)} missed`);
   more.className = missed === 0 ? "quiet" : "quiet is-missed";
+}
+
+/** The machines that share the work, if there are any. */
+function drawCluster() {
+  const { cluster } = board;
+  if (cluster === view.cluster) return;
+  view.cluster = cluster;
+  show($("cluster"), cluster !== null);
+  if (cluster === null) return;
+  const { workers, ours, partitions, unstored } = cluster, more = workers.length - MOST_MACHINES;
+  say($("cluster-title"), plural(workers.length, "machine", "machines"));
+  const waiting = unstored > 0 ? ` · ${plural(unstored, "call or gap", "calls and gaps")} not stored yet` : "";
+  say($("cluster-text"), `this one has ${numbers.format(ours)} of ${plural(partitions, "partition", "partitions")}${waiting}`);
+  $("cluster-troubles").replaceChildren(...clusterTroubles(cluster).map(text => make("li", {}, text)));
+  const items = workers.slice(0, MOST_MACHINES).map(machineItem);
+  if (more > 0) items.push(make("li", { class: "quiet" }, `and ${numbers.format(more)} more`));
+  $("cluster-machines").replaceChildren(...items);
+}
+
+function clusterTroubles({ current, stuck, nobody }) {
+  const troubles = [];
+  if (!current) troubles.push("The store does not answer. Calls stop when the leases end; records wait until it is back.");
+  if (stuck > 0) troubles.push(`The store is full: ${plural(stuck, "token is", "tokens are")} not called.`);
+  if (current && nobody > 0) troubles.push(`No machine has ${plural(nobody, "partition", "partitions")}: tokens in there are not called.`);
+  return troubles;
+}
+
+function machineItem({ id, name, able, partitions }) {
+  const said = make("span", { class: "quiet" }, plural(partitions, "partition", "partitions"));
+  const trouble = able ? null : make("span", { class: "warn" }, "cannot reach the vendor");
+  return make("li", { title: clipped(id) }, make("span", { class: "clip" }, named(name)), said, trouble);
 }
 
 function drawAbout() {
@@ -942,6 +973,7 @@ function takeLines(mark, told) {
   if (tickOf(mark) <= tickOf(board.mark) && mark.slice(0, mark.lastIndexOf(".")) === board.mark.slice(0, board.mark.lastIndexOf("."))) return;
   board.mark = mark;
   board.totals = told.totals;
+  if (told.cluster !== undefined) board.cluster = told.cluster;
   board.offset = told.now - Date.now() / 1000;
   measured("take lines", () => told.lines.forEach(changeLine));
 }
