@@ -24,7 +24,7 @@ STREAM: Final = "wolkvox"
 BUCKET: Final = "KV_wolkvox"
 _READY: Final = 60.0
 _ROOM: Final = 8192  # bytes that a full stream still has
-_MOST: Final = 256 * 1024**2  # bytes of a broker's files
+_MOST: Final = 1024**3  # bytes of a broker's files
 
 
 class Node:
