@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from tests.judging.evidence import Terms, judge
-from tests.judging.facts import Fact, Halted, from_line
+from tests.judging.facts import Fact, Halted
 from tests.judging.manners import Plan
 from tests.judging.outputs import Output, Record, read_output
 from tests.judging.rules import Violation
@@ -73,8 +73,6 @@ class Lab:
         self._journal: Final = self.folder / "journal.jsonl"
         self.vendor: Final = VendorProcess(setting, self._journal)
         self._is_open = True
-        self._seen: Final[list[Fact]] = []
-        self._read = 0  # bytes of the journal
         self.broken = False
         self.lost = 0  # attempts that may be unrecorded, because their process could not record them
         population.write(self.folder / "tenants.json", self.vendor.servers)
@@ -113,13 +111,7 @@ class Lab:
 
     def journal(self) -> list[Fact]:
         """Return what the vendor saw so far; the list grows with every look."""
-        with self._journal.open("rb") as file:
-            file.seek(self._read)
-            news = file.read()
-        whole = news.rfind(b"\n") + 1
-        self._read += whole
-        self._seen.extend(map(from_line, news[:whole].splitlines()))
-        return self._seen
+        return self.vendor.facts()
 
     def journal_size(self) -> int:
         """Return a number that grows with everything the vendor sees."""

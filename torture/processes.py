@@ -32,6 +32,9 @@ class VendorProcess:
             [sys.executable, "-m", "tests.judging"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
         )
         self.halts: Final[queue.SimpleQueue[Fact]] = queue.SimpleQueue()
+        self._journal: Final = journal
+        self._facts: Final[list[Fact]] = []
+        self._read = 0  # bytes of the journal
         into, self._from = _pipes(self._process)
         into.write(setting_line(setting, journal))
         into.flush()
@@ -46,6 +49,16 @@ class VendorProcess:
     def _listen(self) -> None:
         for line in self._from:
             self.halts.put(from_line(line))
+
+    def facts(self) -> list[Fact]:
+        """Return what it saw so far; the list grows with every look."""
+        with self._journal.open("rb") as file:
+            file.seek(self._read)
+            news = file.read()
+        whole = news.rfind(b"\n") + 1
+        self._read += whole
+        self._facts.extend(map(from_line, news[:whole].splitlines()))
+        return self._facts
 
     def stop(self) -> None:
         """Have it drop every connection and end."""

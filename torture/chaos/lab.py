@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from tests.judging.evidence import Terms
-from tests.judging.facts import Answered, Asked, Effect, Fact, from_line
+from tests.judging.facts import Answered, Asked, Effect, Fact
 from tests.judging.manners import Plan
 from tests.judging.outputs import Output, read_output
 from tests.judging.vendor import Setting
@@ -97,8 +97,6 @@ class Lab:
         self.vendor: Final = VendorProcess(setting, self.journal_path)
         population.write(self.folder / "tenants.json", self.vendor.servers)
         self.reader: Final = Reader(self.folder, [node.port for node in self.brokers.nodes], self.brokers.credentials)
-        self._facts: Final[list[Fact]] = []
-        self._read = 0  # bytes of the journal
         self._tending: asyncio.Task[None] | None = None
         self._has_vendor = True
         self.is_tidy = False  # nothing broke
@@ -165,13 +163,7 @@ class Lab:
 
     def journal(self) -> Sequence[Fact]:
         """Return what the vendor saw so far; the list grows with every look."""
-        with self.journal_path.open("rb") as file:
-            file.seek(self._read)
-            news = file.read()
-        whole = news.rfind(b"\n") + 1
-        self._read += whole
-        self._facts.extend(map(from_line, news[:whole].splitlines()))
-        return self._facts
+        return self.vendor.facts()
 
     def asked(self) -> int:
         """Count the requests so far."""
