@@ -36,7 +36,6 @@ from .state import Ground, JoinedState
 BEAT_EVERY: Final = 0.5
 """Seconds between two signs of life."""
 
-_SEEN_EVERY: Final = 1.0
 _GATHERING_EACH: Final = 0.0001  # seconds for every call that may be in flight
 
 

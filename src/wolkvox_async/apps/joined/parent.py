@@ -235,9 +235,7 @@ class Parent:
             if one.token.startswith(_TOKEN)
         ]
         labels, tail = packed(known)
-        # Nobody had it before, and nothing was ever stored of it: there are no records to be missing.
-        quarantine = taking.quarantine if known or taking.epoch > 1 else None
-        self._link.post("taken", taking.partition, taking.epoch, quarantine, labels, tail=tail)
+        self._link.post("taken", taking.partition, taking.epoch, taking.quarantine, labels, tail=tail)
 
     def finish(self, partition: int) -> None:
         """Have the child bring a partition to its end."""
