@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final, Self
 
-from wolkvox_async.settings.options import is_loopback
+from wolkvox_async.apps.addresses import HostPort
 
 _ADDRESS: Final = re.compile(
     r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})))"
@@ -17,11 +17,8 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
-    """A host and a port; port 0 is any that is free."""
-
-    host: str
-    port: int
+class Address(HostPort):
+    """Where a node listens, or where it is found."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -30,11 +27,6 @@ class Address:
         if found is None or int(found["port"]) > 65_535 or not _is_host(found["six"]):
             raise ValueError("write HOST:PORT, such as 127.0.0.1:4222 or [::1]:4222")
         return cls(found["six"] or found["host"], int(found["port"]))
-
-    @property
-    def is_local(self) -> bool:
-        """Whether only this machine can reach it."""
-        return is_loopback(self.host)
 
     @property
     def is_everywhere(self) -> bool:
@@ -49,9 +41,6 @@ class Address:
         except ValueError:
             return True
         return False
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Self
 
+from wolkvox_async.apps.addresses import HostPort
 from wolkvox_async.errors import ConfigurationError
 from wolkvox_async.model import Token
 from wolkvox_async.settings.options import is_loopback
@@ -30,11 +31,8 @@ _HOST: Final = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:/\[\]@]
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen; port 0 is any that is free."""
-
-    host: str
-    port: int
+class Address(HostPort):
+    """Where to listen."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -43,14 +41,6 @@ class Address:
         if found is None or int(found["port"]) > 65_535:
             raise ConfigurationError(f"--listen {text!r} is no HOST:PORT: write 127.0.0.1:9464 or [::1]:9464")
         return cls(found["six"] or found["host"], int(found["port"]))
-
-    @property
-    def is_local(self) -> bool:
-        """Whether only this machine can reach it."""
-        return is_loopback(self.host)
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class Guard:
