@@ -79,9 +79,15 @@ class Broker:
                         self.port = int(json.loads(text)["nats"][0].rpartition(":")[2])
                 await asyncio.sleep(0.005)
 
-    def signal(self, number: signal.Signals) -> None:
+    def freeze(self) -> None:
+        """Have it stand still; it does when this returns (a signal alone may be acted on later)."""
         assert self.process is not None
-        self.process.send_signal(number)
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
+
+    def thaw(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it as a power cut would."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 
 import pytest
 
@@ -114,13 +113,13 @@ async def test_what_rests_on_a_lost_connection_is_not_written_over_the_next(brok
 
 async def test_a_broker_that_is_silent_is_unavailable_until_it_speaks(broker: Broker) -> None:
     store = await NatsStore.open(settings(broker, deadline=QUICK))
-    broker.signal(signal.SIGSTOP)
+    broker.freeze()
     for _ in range(3):  # at first there is a connection, and then there is none
         with pytest.raises(StoreUnavailableError, match="broker"):
             await store.cas("c", 0, b"")
         with pytest.raises(StoreUnavailableError, match="broker"):
             await store.keys()
-    broker.signal(signal.SIGCONT)
+    broker.thaw()
     assert set(await answered(store.keys)) <= {"c"}  # what nobody waited for any more may have been written
     assert isinstance((await store.append([told("tk_a")]))[0], Stored)
     await store.close()
