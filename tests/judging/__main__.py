@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from .attention import watch
 from .facts import Fact, Halted, Journal, as_line
 from .manners import Plan
 from .vendor import Setting, Vendor
@@ -53,7 +54,9 @@ async def serve(fields: dict[str, Any]) -> None:
     async with Vendor(setting_of(fields), journal) as vendor:
         ready = {"port": vendor.port, "servers": vendor.servers, "closed": vendor.closed}
         _say(json.dumps(ready).encode() + b"\n")
+        attention = loop.create_task(watch(journal))
         await loop.run_in_executor(None, sys.stdin.buffer.read)
+        attention.cancel()
     journal.close()
 
 

@@ -116,10 +116,18 @@ class Closed:
     begun: bool
 
 
-Fact: TypeAlias = Opened | Asked | Halted | Answered | Unanswered | Unasked | Closed
+@dataclass(frozen=True, slots=True)
+class StoodStill:
+    """The vendor itself came to nothing, or too late, from `since` to `at`: what it read then may have lain there."""
+
+    at: float
+    since: float
+
+
+Fact: TypeAlias = Opened | Asked | Halted | Answered | Unanswered | Unasked | Closed | StoodStill
 
 _KINDS: Final[dict[str, type[Fact]]] = {
-    kind.__name__: kind for kind in (Opened, Asked, Halted, Answered, Unanswered, Unasked, Closed)
+    kind.__name__: kind for kind in (Opened, Asked, Halted, Answered, Unanswered, Unasked, Closed, StoodStill)
 }
 
 

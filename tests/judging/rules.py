@@ -1,16 +1,21 @@
 """Rules over the journal: what no client may do, whoever it is. Pure.
 
 Each takes facts in the order of their time and yields what breaks it. Times in seconds.
+
+A vendor that stands still reads late what came meanwhile, and would take the client's time for longer than
+it was. So what it read then counts as having come when it began to stand still: it is worked on no longer
+than the limit from there on. Nobody is accused on the word of a witness who slept.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .facts import Answered, Asked, Effect, Fact
+from .facts import Answered, Asked, Effect, Fact, StoodStill
 
 JITTER: Final = 1.0
 
@@ -35,33 +40,49 @@ def _answers(journal: Sequence[Fact]) -> dict[int, Answered]:
     return {fact.request: fact for fact in journal if isinstance(fact, Answered)}
 
 
+class Arrivals:
+    """When requests came at the earliest."""
+
+    def __init__(self, journal: Sequence[Fact]) -> None:
+        self.pauses: Final = sorted((fact.at, fact.since) for fact in journal if isinstance(fact, StoodStill))
+
+    def earliest(self, asked: Asked) -> float:
+        """Return when it came, or may have come."""
+        place = bisect_left(self.pauses, (asked.at, 0.0))
+        if place == len(self.pauses):
+            return asked.at
+        return min(asked.at, self.pauses[place][1])
+
+
 def overlaps(journal: Sequence[Fact], limit: float) -> Iterator[Violation]:
     """A token is used while it is in work: until its answer is out, or for `limit` when that never was whole."""
-    answers = _answers(journal)
+    answers, arrivals = _answers(journal), Arrivals(journal)
     in_work: dict[str, tuple[float, int]] = {}
     for asked in _asked(journal):
         until, by = in_work.get(asked.token, (0.0, 0))
         if asked.at < until:
             text = f"request {asked.request} came {until - asked.at:.3f} s before request {by} was done with"
             yield Violation("overlap", asked.token, text)
-        answered = answers.get(asked.request)
-        done = asked.at + limit if answered is None else answered.at
+        came, answered = arrivals.earliest(asked), answers.get(asked.request)
+        done = came + limit
+        if answered is not None and (came == asked.at or answered.at < done):
+            done = answered.at
         in_work[asked.token] = max((until, by), (done, asked.request))
 
 
 def early_calls(journal: Sequence[Fact], interval: float, *, jitter: float = JITTER) -> Iterator[Violation]:
     """The same is asked of a token again within `interval` after it was answered ok or empty."""
-    answers = _answers(journal)
-    granted: dict[tuple[str, str, str], Asked] = {}
+    answers, arrivals = _answers(journal), Arrivals(journal)
+    granted: dict[tuple[str, str, str], tuple[float, int]] = {}
     for asked in _asked(journal):
         question = (asked.token, asked.api, asked.query)
-        before = granted.get(question)
-        if before is not None and asked.at - before.at < interval - jitter:
-            text = f"{asked.api} was asked {asked.at - before.at:.3f} s after request {before.request}"
+        before, by = granted.get(question, (-interval, 0))
+        if asked.at - before < interval - jitter:
+            text = f"{asked.api} was asked {asked.at - before:.3f} s after request {by}"
             yield Violation("early", asked.token, text)
         answered = answers.get(asked.request)
         if answered is not None and answered.effect in (Effect.OK, Effect.EMPTY):
-            granted[question] = asked
+            granted[question] = arrivals.earliest(asked), asked.request
 
 
 def after_refusals(journal: Sequence[Fact]) -> Iterator[Violation]:

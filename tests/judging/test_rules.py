@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.judging.facts import Effect, Fact
+from tests.judging.facts import Effect, Fact, StoodStill
 from tests.judging.rules import (
     after_refusals,
     broken_on_the_wire,
@@ -42,6 +42,29 @@ def test_an_answer_that_takes_longer_than_the_limit_keeps_its_token_in_work_unti
 def test_a_request_in_between_does_not_hide_that_an_older_one_is_in_work() -> None:
     journal: list[Fact] = [asked(0.0, 1), asked(10.0, 2), answered(11.0, 2), asked(20.0, 3)]
     assert len(list(overlaps(journal, 60))) == 2
+
+
+def test_what_a_vendor_read_late_counts_from_when_it_may_have_come() -> None:
+    journal: list[Fact] = [asked(3.0, 1), StoodStill(3.1, 0.9), asked(61.0, 2)]
+    assert not list(overlaps(journal, 60))
+    assert len(list(overlaps([*journal[:2], asked(60.8, 2)], 60))) == 1
+
+
+def test_a_pause_of_the_vendor_excuses_nothing_outside_of_it() -> None:
+    for pause in (StoodStill(2.9, 0.9), StoodStill(70.0, 3.0)):
+        assert len(list(overlaps([asked(3.0, 1), pause, asked(61.0, 2)], 60))) == 1
+
+
+def test_an_answer_that_came_late_because_the_vendor_stood_still_counts_to_the_limit() -> None:
+    journal: list[Fact] = [asked(62.0, 1), asked(63.1, 2), answered(63.2, 1), StoodStill(63.5, 1.0)]
+    assert not list(overlaps(journal, 60))
+    assert len(list(overlaps(journal, 63))) == 1
+
+
+def test_what_a_vendor_read_late_is_asked_again_by_when_it_may_have_come() -> None:
+    journal = [*exchange(5.0, 1), StoodStill(5.5, 1.0)]
+    assert not list(early_calls([*journal, *exchange(301.0, 2)], 300))
+    assert len(list(early_calls([*journal, *exchange(299.0, 2)], 300))) == 1
 
 
 def test_another_token_does_not_overlap() -> None:

@@ -24,17 +24,17 @@ STREAM: Final = "wolkvox"
 BUCKET: Final = "KV_wolkvox"
 _READY: Final = 60.0
 _ROOM: Final = 8192  # bytes that a full stream still has
-_MOST: Final = 1024**3  # bytes of a broker's files
+_MOST: Final = 1024**3
 
 
 class Node:
     """One broker, on a port that stays the same."""
 
-    def __init__(self, number: int, folder: Path, ports: list[int], nodes: list[str]) -> None:
+    def __init__(self, number: int, folder: Path, ports: list[int], nodes: list[str], most: int) -> None:
         self.port: Final = ports[number]
         self.data: Final = folder / f"broker-{number + 1}"
         self._log: Final = folder / f"broker-{number + 1}.log"
-        options = [f"--listen={HOST}:{self.port}", f"--data={self.data}", f"--max-store={_MOST}"]
+        options = [f"--listen={HOST}:{self.port}", f"--data={self.data}", f"--max-store={most}"]
         if len(nodes) > 1:
             options += [f"--name={nodes[number].partition('@')[0]}", *(f"--cluster={node}" for node in nodes)]
         self._options: Final = options
@@ -44,6 +44,13 @@ class Node:
     def credentials(self) -> Path:
         """Where it says what those show who join."""
         return self.data / "credentials"
+
+    @property
+    def pid(self) -> int:
+        """Its process; raises `ValueError` where it was never started."""
+        if self._process is None:
+            raise ValueError("this broker was never started")
+        return self._process.pid
 
     def start(self) -> None:
         """Start it, if it does not run."""
@@ -74,11 +81,12 @@ class Node:
 class Brokers:
     """All nodes."""
 
-    def __init__(self, folder: Path, count: int) -> None:
+    def __init__(self, folder: Path, count: int, most: int = _MOST) -> None:
+        """Plan `count` nodes in `folder`, whose files may take `most` bytes each."""
         free = _free_ports(2 * count)
         ports, routes = free[:count], free[count:]
         names = [f"n{number + 1}@{HOST}:{port}" for number, port in enumerate(routes)]
-        self.nodes: Final = [Node(number, folder, ports, names) for number in range(count)]
+        self.nodes: Final = [Node(number, folder, ports, names, most) for number in range(count)]
 
     @property
     def credentials(self) -> Path:

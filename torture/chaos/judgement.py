@@ -16,7 +16,7 @@ from typing import TypeAlias
 from tests.judging.evidence import Terms, foreign_rows, lost_and_doubled, unequal_attempts
 from tests.judging.facts import Answered, Asked, Fact
 from tests.judging.outputs import Output, Question, Record, question, torn_lines, uncommitted_rows
-from tests.judging.rules import Violation, broken_on_the_wire, early_calls
+from tests.judging.rules import Arrivals, Violation, broken_on_the_wire, early_calls
 
 Subject: TypeAlias = tuple[str, str, str]  # tenant, operation, endpoint
 
@@ -47,7 +47,8 @@ def judge(journal: Sequence[Fact], output: Output, terms: Terms, heard_within: f
 
 
 def _heard(journal: Sequence[Fact], seconds: float) -> list[Fact]:
-    asked = {fact.request: fact.at for fact in journal if isinstance(fact, Asked)}
+    arrivals = Arrivals(journal)
+    asked = {fact.request: arrivals.earliest(fact) for fact in journal if isinstance(fact, Asked)}
     return [fact for fact in journal if not isinstance(fact, Answered) or fact.at <= asked[fact.request] + seconds]
 
 

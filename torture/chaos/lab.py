@@ -32,6 +32,7 @@ from .reading import Reader
 TEND_EVERY: Final = 0.05
 ON_THE_WAY: Final = 1.0  # seconds by which a vendor may hear of a request late, on a busy machine
 IN_FLIGHT: Final = 64
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder that is made there is its maker's alone
 BASE_URL: Final = "http://127.0.0.1:{server}"
 
 
@@ -86,7 +87,9 @@ class Lab:
         self.pace: Final = pace
         self.limit: Final = pace.server_limit - ON_THE_WAY
         self.folder: Final = Path(tempfile.mkdtemp(prefix="chaos-"))
-        self.journal_path: Final = self.folder / "journal.jsonl"
+        # The vendor writes as it goes, and must not stand still because a disk is busy.
+        self._memory: Final = Path(tempfile.mkdtemp(prefix="chaos-", dir=_MEMORY if _MEMORY.is_dir() else None))
+        self.journal_path: Final = self._memory / "journal.jsonl"
         self.brokers: Final = Brokers(self.folder, size.nodes)
         self.machines: Final = [
             Machine(number, self.folder, self._arguments(), conditions[number] if conditions else {})
@@ -139,7 +142,9 @@ class Lab:
         if self.is_tidy and self.figures.kept:
             shutil.rmtree(self.folder, ignore_errors=True)
         else:
+            shutil.copy(self.journal_path, self.folder)
             self.figures.note("kept for inspection", self.folder)
+        shutil.rmtree(self._memory, ignore_errors=True)
 
     async def _tend(self) -> None:
         while True:

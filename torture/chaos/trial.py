@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
-from tests.judging.facts import Asked
+from tests.judging.facts import Asked, StoodStill
 from tests.judging.manners import End, Manner, Plan, Says
 from tests.judging.outputs import Output
 from tests.judging.rules import overlaps
@@ -108,6 +108,10 @@ def _describe(figures: Figures, lab: Lab, done: list[Mishap]) -> None:
     for kind, number in counted(done).items():
         figures.note(f"  {kind}", number)
     figures.note("calls that the vendor saw", sum(isinstance(fact, Asked) for fact in lab.journal()))
+    pauses = [fact.at - fact.since for fact in lab.journal() if isinstance(fact, StoodStill)]
+    figures.note(
+        "the vendor itself stood still", f"{len(pauses)} times, at the longest {max(pauses, default=0.0):.2f} s"
+    )
     ended = Counter(
         record["outcome"] if record["type"] == "call" else "gap" for record in output.records("call", "gap")
     )
