@@ -108,11 +108,14 @@ class Moment:
 
 def picture(engine: Engine, records: Records) -> Picture:
     """Take a picture of the pass."""
+    return picture_of(records.counters, moment_of(engine, records.planned, records.summary().seconds))
+
+
+def moment_of(engine: Engine, planned: int, elapsed: float) -> Moment:
+    """Look at what an engine is doing with so many calls, since so many seconds."""
     seen = engine.snapshot()
     held_back = seen.tokens.get(State.READY, 0) + seen.tokens.get(State.PARKED, 0)
-    elapsed = records.summary().seconds
-    moment = Moment(records.planned, seen.in_flight, held_back, seen.waiting_after, elapsed)
-    return picture_of(records.counters, moment)
+    return Moment(planned, seen.in_flight, held_back, seen.waiting_after, elapsed)
 
 
 def picture_of(counters: Counters, seen: Moment) -> Picture:

@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from wolkvox_async import __version__
+from wolkvox_async.apps import progress
 from wolkvox_async.apps.exits import of_pass
 from wolkvox_async.apps.passing import Ending, Order, calm_collector, not_due
 from wolkvox_async.engine import Engine
@@ -34,6 +37,7 @@ from .machine import join
 from .quarantine import fetched, token_waits
 from .runs import CommonRun, counts_of
 from .tenancies import partition_of
+from .together import Together
 
 _CHANCE_BITS: Final = 80
 _GATHERING: Final = 0.25  # seconds
@@ -103,19 +107,42 @@ class Fetching:
             partition_of(one.operation.token.id, tools.partitions) for one in tools.errand.subscriptions
         }
         self._is_stopping = self._is_abandoning = False
+        self._before = 0  # calls that were ended by earlier engines
+        self._began: float | None = None  # when the first one did
 
     async def run(self) -> Outcome:
         """Fetch from what is ours until nothing is left anywhere, or it is stopped."""
-        state = self._tools.state
-        while not (self._is_complete or self._is_stopping):
-            self._changed.clear()
-            await self._gather()
-            ours = frozenset(p for p in state.tenancies.held() if p not in self._done)
-            if ours & self._wanted:
-                await self._fetch(ours)
-            else:
-                await self._changed.wait()
-        return Outcome(self._is_stopping, {**counts_of(state.counters), "due": _due(state.counters)})
+        counters = self._tools.state.counters
+        with self._shown():
+            while not (self._is_complete or self._is_stopping):
+                self._changed.clear()
+                await self._gather()
+                ours = frozenset(self._left())
+                if ours & self._wanted:
+                    await self._fetch(ours)
+                else:
+                    await self._changed.wait()
+        return Outcome(self._is_stopping, {**counts_of(counters), "due": _due(counters)})
+
+    def _left(self) -> list[int]:
+        """Return the partitions that we have, and that nobody has done."""
+        return [partition for partition in self._tools.state.tenancies.held() if partition not in self._done]
+
+    def _shown(self) -> AbstractContextManager[None]:
+        if self._order.progress is False:
+            return nullcontext()
+        return progress.shown(self._picture, live=sys.stderr.isatty())
+
+    def _picture(self) -> Together:
+        """Take a picture of what goes on here."""
+        elapsed = 0.0 if self._began is None else self._tools.clock.now() - self._began
+        if self._engine is None or self._records is None:
+            moment = progress.Moment(self._before, 0, 0, {}, elapsed)
+        else:
+            moment = progress.moment_of(self._engine, self._before + self._records.planned, elapsed)
+        here = progress.picture_of(self._tools.state.counters, moment)
+        ours = self._wanted.intersection(self._left())
+        return Together(here, len(ours), len(self._done & self._wanted), len(self._wanted))
 
     async def _gather(self) -> None:
         """Wait while partitions come in: what is there when fetching begins is fetched first."""
@@ -128,6 +155,8 @@ class Fetching:
         """Fetch from these partitions; what has to be given back meanwhile is not done then."""
         tools, state = self._tools, self._tools.state
         before = counts_of(state.counters)
+        self._before = sum(int(before[name]) for name in ("ok", "empty", "failed", "skipped"))
+        self._began = tools.clock.now() if self._began is None else self._began
         self._set = ours
         state.run = replace(state.run or _no_run(), settled=self._settled(ours))
         engine = assemble(tools.errand.subscriptions, self._order.tenants, self._order.options, tools.parts())
