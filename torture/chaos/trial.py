@@ -108,10 +108,7 @@ def _describe(figures: Figures, lab: Lab, done: list[Mishap]) -> None:
     for kind, number in counted(done).items():
         figures.note(f"  {kind}", number)
     figures.note("calls that the vendor saw", sum(isinstance(fact, Asked) for fact in lab.journal()))
-    pauses = [fact.at - fact.since for fact in lab.journal() if isinstance(fact, StoodStill)]
-    figures.note(
-        "the vendor itself stood still", f"{len(pauses)} times, at the longest {max(pauses, default=0.0):.2f} s"
-    )
+    _describe_vendor(figures, lab)
     ended = Counter(
         record["outcome"] if record["type"] == "call" else "gap" for record in output.records("call", "gap")
     )
@@ -122,6 +119,17 @@ def _describe(figures: Figures, lab: Lab, done: list[Mishap]) -> None:
     codes = sum((machine.codes for machine in lab.machines), Counter[int]())
     figures.note("their exit codes", ", ".join(f"{number} x {code}" for code, number in codes.most_common()))
     figures.note("reader killed", lab.reader.kills)
+
+
+def _describe_vendor(figures: Figures, lab: Lab) -> None:
+    """Say how well the vendor could see, and what it would have said without knowing that."""
+    journal = lab.journal()
+    pauses = [fact.at - fact.since for fact in journal if isinstance(fact, StoodStill)]
+    longest = max(pauses, default=0.0)
+    figures.note("the vendor itself stood still", f"{len(pauses)} times, at the longest {longest:.2f} s")
+    unaware = [fact for fact in journal if not isinstance(fact, StoodStill)]
+    blamed = len(list(overlaps(unaware, lab.limit))) - len(list(overlaps(journal, lab.limit)))
+    figures.note("  overlaps that it saw by that alone", blamed)
 
 
 def _endings(figures: Figures, lab: Lab, missing: int, codes: list[int | None], read: tuple[int, int]) -> None:
