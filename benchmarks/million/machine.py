@@ -175,7 +175,8 @@ async def live(order: Order) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     login = NatsLogin(user="wolkvox", password=order.password)
     worker, clocks = Worker(), machine_clocks()
-    setting = Setting(LeaseTerms.default(order.hold), PARTITIONS, Identity(order.name, order.name), order.name, _LONGEST)
+    terms, identity = LeaseTerms.default(order.hold), Identity(order.name, order.name)
+    setting = Setting(terms, PARTITIONS, identity, order.name, _LONGEST)
     async with await NatsStore.open(NatsSettings((f"nats://127.0.0.1:{order.port}",), login=login)) as store:
         worker.appender = Appender(store, Writer(order.name, lambda state: state), worker)
         parties = Parties(worker, worker, worker)
