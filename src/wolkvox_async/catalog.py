@@ -9,11 +9,15 @@ alone. `api` values repeat across the vendor's files, so the key is (file, api).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
+from itertools import product
+from typing import Final, TypeAlias
 
-from .model import Params
+from .model import DATE_NAMES, MOST_ROWS, DateNames, Params, Reach
+
+Choices: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
+"""Parameters of which each value is asked for in a call of its own."""
 
 
 class Kind(StrEnum):
@@ -34,7 +38,13 @@ class Dates(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One row of the catalogue; `interval` (s) is a pause between calls of its own, if it has one."""
+    """One row of the catalogue; `interval` (s) is a pause between calls of its own, if it has one.
+
+    `days` is how many calendar days one call may cover; without it a call covers a calendar
+    month at most. `date_names` are the vendor's names for the first and the last second, and
+    `most_rows` is how many rows it sends at most. `choices` are parameters with several
+    values: every combination of them is a call of its own.
+    """
 
     api: str
     counts: str = ""
@@ -43,6 +53,31 @@ class Endpoint:
     dates: Dates = Dates.NEVER
     params: Params = ()
     interval: float | None = None
+    choices: Choices = ()
+    days: int | None = None
+    date_names: DateNames = DATE_NAMES
+    most_rows: int = MOST_ROWS
+
+    def variants(self) -> tuple[Endpoint, ...]:
+        """Return the endpoint once for every combination of its `choices`, as parameters like the others."""
+        if not self.choices:
+            return (self,)
+        names = [name for name, _ in self.choices]
+        combinations = product(*(values for _, values in self.choices))
+        return tuple(
+            replace(self, params=(*self.params, *zip(names, values, strict=True)), choices=())
+            for values in combinations
+        )
+
+    @property
+    def reach(self) -> Reach | None:
+        """How its windows may be cut when an answer is as large as answers get; None: not at all.
+
+        The billing family is asked by the month, whatever it answers.
+        """
+        if self.file == "billing" or self.dates is Dates.NEVER:
+            return None if self.most_rows == MOST_ROWS else Reach(self.most_rows)
+        return Reach(self.most_rows, self.date_names)
 
     def pause(self, least: float) -> float:
         """Return the least time in seconds between two calls, where it is `least` for all; 0 means none at all."""

@@ -28,7 +28,9 @@ def item_lines(run: str, item: Item) -> bytes:
 
 
 def call_lines(run: str, settlement: Settlement) -> bytes:
-    """Return the lines of a settled call: its rows, then its `call` record."""
+    """Return the lines of a settled call: its rows, then its `call` record; none if parts replaced it."""
+    if settlement.cut_id is not None:
+        return b""
     rows, due = rows_of(settlement.outcome), settlement.due
     slot, at = settlement.call.slot, orjson.Fragment(_stamp(settlement.at))
     next_at = None if due is None else orjson.Fragment(_stamp(due))

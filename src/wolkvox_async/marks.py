@@ -10,15 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import urlencode
 
 import orjson
 
-from .model import Failed, Ok, Outcome, Params, Skipped, Slot, question
+from .model import Failed, Ok, Outcome, Params, Skipped, question
 from .records import Gap, Item, OutcomeName, Settlement, outcome_name
 from .windows import Window
 
-DONE: Final = frozenset({"ok", "empty"})  # what a run never repeats, and what arms the interval
+CUT: Final = "cut"
+"""What became of a call that was replaced by its parts."""
+
+DONE: Final = frozenset({"ok", "empty", CUT})  # what a run never repeats, and what arms the interval
+
+MarkedOutcome: TypeAlias = OutcomeName | Literal["cut"]
 
 _MONTH: Final = 6  # characters of a date that name its month
 _TAIL: Final = 16  # characters of a call's id that tell it from the others of its run
@@ -26,7 +32,7 @@ _TAIL: Final = 16  # characters of a call's id that tell it from the others of i
 
 @dataclass(slots=True)
 class Mark:
-    """A call that ended `at` that time (Unix seconds, as all times here).
+    """A call that ended, or was replaced by its parts, `at` that time (Unix seconds, as all times here).
 
     `sent` is when its last request had left, at the latest; `due` is when it may be made again;
     `watched` says that it was made for a slot.
@@ -39,7 +45,7 @@ class Mark:
     server: str
     token: str
     question: str
-    outcome: OutcomeName
+    outcome: MarkedOutcome
     kind: str | None
     message: str | None
     rows: int
@@ -62,7 +68,10 @@ class Mark:
 
 @dataclass(slots=True, unsafe_hash=True)
 class SlotMark:
-    """A slot that ended, due at Unix milliseconds; `month` (YYYYmm) where dates are asked for, else empty."""
+    """A slot that ended, due at Unix milliseconds.
+
+    `month` (YYYYmm) where dates are asked for, else empty; behind it `?` and the parameters, if there are any.
+    """
 
     tenant: str
     operation: str
@@ -75,11 +84,13 @@ class SlotMark:
 def slot_mark(item: Item) -> SlotMark | None:
     """Return the mark of a slot that ended, be it with a call or a gap; None outside of watching."""
     if isinstance(item, Gap):
-        return _slot_mark(item.operation.tenant, item.operation.name, item.api, item.window, item.slot)
+        whose = item.operation.tenant, item.operation.name, item.api
+        return SlotMark(*whose, _month(item.window) + asked_beside(item.params), item.slot.due, item.slot.closing)
     call = item.call
     if call.slot is None:
         return None
-    return _slot_mark(call.operation.tenant, call.operation.name, call.api, call.window, call.slot)
+    whose = call.operation.tenant, call.operation.name, call.api
+    return SlotMark(*whose, _month(call.window) + asked_beside(call.params), call.slot.due, call.slot.closing)
 
 
 def last_marks(items: Iterable[Item]) -> list[SlotMark]:
@@ -92,9 +103,13 @@ def latest(marks: Iterable[SlotMark]) -> list[SlotMark]:
     return list({(m.tenant, m.operation, m.api, m.month, m.closing): m for m in marks}.values())
 
 
-def _slot_mark(tenant: str, operation: str, api: str, window: Window | None, slot: Slot) -> SlotMark:
-    month = "" if window is None else window.date_ini[:_MONTH]
-    return SlotMark(tenant, operation, api, month, slot.due, slot.closing)
+def _month(window: Window | None) -> str:
+    return "" if window is None else window.date_ini[:_MONTH]
+
+
+def asked_beside(params: Params) -> str:
+    """Return what stands behind the month where what is watched has parameters."""
+    return f"?{urlencode(params)}" if params else ""
 
 
 def read_slot_mark(line: bytes) -> SlotMark | None:
@@ -105,6 +120,7 @@ def read_slot_mark(line: bytes) -> SlotMark | None:
             return None
         window, due = record.get("window"), round(datetime.fromisoformat(record["slot"]).timestamp() * 1000)
         month = "" if window is None else window["from"][:_MONTH]
+        month += asked_beside(tuple((record.get("params") or {}).items()))
         return SlotMark(record["tenant"], record["operation"], record["api"], month, due, bool(record["closing"]))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -125,13 +141,13 @@ def mark_of(run: str, settlement: Settlement) -> Mark:
         error = outcome.error
     return Mark(
         run,
-        call.id,
+        settlement.cut_id or call.id,
         operation.tenant,
         operation.name,
         operation.server,
         operation.token.id,
         call.question,
-        outcome_name(outcome),
+        outcome_name(outcome) if settlement.cut_id is None else "cut",
         None if error is None else error.kind.value,
         None if error is None else error.message,
         len(outcome.rows) if isinstance(outcome, Ok) else 0,

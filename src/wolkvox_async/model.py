@@ -120,6 +120,26 @@ class Operation:
 
 
 Params: TypeAlias = tuple[tuple[str, str], ...]
+DateNames: TypeAlias = tuple[str, str]
+
+DATE_NAMES: Final[DateNames] = ("date_ini", "date_end")
+
+# DOC: so many records come down per consumption; whether a cut is signalled is not known.
+MOST_ROWS: Final = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How much an answer may hold, and whether less may be asked for instead.
+
+    An answer of `most_rows` may have been cut off. Then a window with `dates` (the names
+    of its first and its last second) is halved. `part_of` is the planned call, by its id,
+    that a half belongs to.
+    """
+
+    most_rows: int = MOST_ROWS
+    dates: DateNames | None = None
+    part_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +201,8 @@ class Call:
     `api` is the endpoint as records write it (`interactions`, `information/token_info`);
     `query` is what goes into the address behind `?`, and `interval` the least time, in
     seconds, before the same is asked of the same token again; a call that is not `paced`
-    is made all the same. While watching it is of a `slot`.
+    is made all the same. While watching it is of a `slot`. Without a `reach` its window is
+    never cut.
     """
 
     id: str
@@ -195,6 +216,12 @@ class Call:
     paced: bool = True
     slot: Slot | None = None
     remembered: str | None = None
+    reach: Reach | None = None
+
+    @property
+    def most_rows(self) -> int:
+        """How many rows its answer has at most; one with so many may have been cut off."""
+        return MOST_ROWS if self.reach is None else self.reach.most_rows
 
     @property
     def is_closing(self) -> bool:

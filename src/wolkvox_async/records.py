@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, NotRequired, TypeAlias, TypedDict, assert_never
 
 from .envelopes import Code
-from .model import Call, CallError, Empty, Failed, GapReason, Ok, Operation, Outcome, Skipped, Slot
+from .model import Call, CallError, Empty, Failed, GapReason, Ok, Operation, Outcome, Params, Skipped, Slot
 from .windows import Window
 
 SCHEMA: Final = 1
@@ -79,7 +79,11 @@ class RowRecord(TypedDict):
 
 
 class CallRecord(TypedDict):
-    """The commit mark of a call."""
+    """The commit mark of a call.
+
+    `truncated` stands where the answer was as large as answers get, and could not be asked
+    for in parts; `part_of` where the window is a part of a planned call's, whose id it is.
+    """
 
     type: Literal["call"]
     run: str
@@ -103,10 +107,12 @@ class CallRecord(TypedDict):
     msg: Any
     error: ErrorField | None
     next_at: str | None
+    truncated: NotRequired[bool]
+    part_of: NotRequired[str]
 
 
 class GapRecord(TypedDict):
-    """A slot in which nothing was captured; `window` only where dates are asked for."""
+    """A slot in which nothing was captured; `window` and `params` only where they are asked for."""
 
     type: Literal["gap"]
     run: str
@@ -118,17 +124,22 @@ class GapRecord(TypedDict):
     reason: str
     closing: bool
     window: NotRequired[WindowField]
+    params: NotRequired[dict[str, str]]
 
 
 Record: TypeAlias = RunRecord | RowRecord | CallRecord
+"""What a pass gives: a dictionary, told apart by its `type`."""
+
 WatchRecord: TypeAlias = Record | GapRecord
+"""What a watch gives: a dictionary, told apart by its `type`."""
 
 
 @dataclass(slots=True)
 class Settlement:
     """How a call ended: `at` (UTC) the answer was complete, `seconds` the last attempt took.
 
-    `asked` seconds before `at` the request had left, where that is known.
+    `asked` seconds before `at` the request had left, where that is known. A call that was
+    replaced by its parts has no records; that it was is remembered under `cut_id`.
     """
 
     call: Call
@@ -137,6 +148,7 @@ class Settlement:
     at: datetime
     seconds: float
     asked: float | None = None
+    cut_id: str | None = None
 
     @property
     def ago(self) -> float:
@@ -156,13 +168,14 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A slot in which nothing was captured; `window` is what would have been asked for."""
+    """A slot in which nothing was captured; `window` and `params` are what would have been asked for."""
 
     operation: Operation
     api: str
     slot: Slot
     reason: GapReason
     window: Window | None = None
+    params: Params = ()
 
 
 Item: TypeAlias = Settlement | Gap
@@ -190,6 +203,8 @@ class Counters:
     def count(self, settlement: Settlement) -> None:
         """Add one settled call."""
         self.attempts += settlement.attempts
+        if settlement.cut_id is not None:
+            return
         match settlement.outcome:
             case Ok(rows=rows):
                 self.ok += 1
@@ -276,7 +291,9 @@ def item_records(run: str, item: Item) -> Iterator[RowRecord | CallRecord | GapR
 
 
 def call_records(run: str, settlement: Settlement) -> Iterator[RowRecord | CallRecord]:
-    """Yield a settled call's rows, then its `call` record."""
+    """Yield a settled call's rows, then its `call` record; nothing for one that was replaced by its parts."""
+    if settlement.cut_id is not None:
+        return
     slot, due = settlement.call.slot, settlement.due
     at, next_at = timestamp(settlement.at), None if due is None else timestamp(due)
     times = Times(at, next_at, None if slot is None else slot.text)
@@ -329,7 +346,7 @@ def call_record(run: str, settlement: Settlement, times: Times) -> CallRecord:
     else:
         status, code, msg = outcome.status, outcome.code, outcome.msg
         error = _error_field(outcome.error) if isinstance(outcome, Failed) else None
-    return {
+    record: CallRecord = {
         "type": "call",
         "run": run,
         "call": call.id,
@@ -353,6 +370,11 @@ def call_record(run: str, settlement: Settlement, times: Times) -> CallRecord:
         "error": error,
         "next_at": times.next_at,
     }
+    if call.reach is not None and call.reach.part_of is not None:
+        record["part_of"] = call.reach.part_of
+    if rows >= call.most_rows:
+        record["truncated"] = True
+    return record
 
 
 def gap_record(run: str, gap: Gap) -> GapRecord:
@@ -371,6 +393,8 @@ def gap_record(run: str, gap: Gap) -> GapRecord:
     }
     if gap.window is not None:
         record["window"] = window_field(gap.window)
+    if gap.params:
+        record["params"] = dict(gap.params)
     return record
 
 

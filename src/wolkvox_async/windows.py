@@ -123,6 +123,29 @@ def by_month(window: Window) -> Iterator[Window]:
         start = end
 
 
+def by_days(window: Window, days: int) -> Iterator[Window]:
+    """Split `window` at midnights so that no part touches more than so many days; the parts cover it exactly."""
+    start = window.start
+    while start < window.end:
+        end = min(start.replace(hour=0, minute=0, second=0, fold=0) + days * _DAY, window.end)
+        yield Window(start, end)
+        start = end
+
+
+def in_days(days: int) -> str:
+    """Write so many days, for people."""
+    return "1 day" if days == 1 else f"{days} days"
+
+
+def halved(window: Window) -> tuple[Window, Window] | None:
+    """Return the two halves of `window`, in whole seconds; None when it is a single second."""
+    seconds = (window.end - window.start) // _SECOND
+    if seconds < 2:
+        return None
+    middle = window.start + seconds // 2 * _SECOND
+    return Window(window.start, middle), Window(middle, window.end)
+
+
 def next_midnight(moment: datetime) -> datetime:
     """Return the first moment of the next day in `moment`'s timezone."""
     return (moment + _DAY).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)

@@ -166,6 +166,7 @@ class Stage:
     transport: Transport | None = None
     flow: Flow | None = None  # with one, the limits are found while calls are made
     shared: bool = False  # connections, between tokens
+    catalog: Catalog = CATALOG
 
     def __post_init__(self) -> None:
         self.ear = Ear()
@@ -186,7 +187,9 @@ class Stage:
             terms=Terms(max(65.0, 10.0 + self.server_limit), self.limits.token_gap, self.wait, self.shared),
             regulator=None if self.flow is None else Regulator(self.flow, scheduler),
         )
-        parts = EngineParts(crew, self.tokens, CATALOG, self.limits, self.retry.max_attempts, "0.1.0", self.interval)
+        parts = EngineParts(
+            crew, self.tokens, self.catalog, self.limits, self.retry.max_attempts, "0.1.0", self.interval
+        )
         return Engine(self.subscriptions, parts)
 
     @property

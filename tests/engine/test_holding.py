@@ -20,6 +20,12 @@ class Office:
         self.asked.append(token)
         return self.answer
 
+    def want(self, token: str) -> None:
+        raise AssertionError(token)
+
+    def is_wanted(self, token: str) -> bool:
+        raise AssertionError(token)
+
     def begin(self, token: str, hold: float) -> None:
         raise AssertionError((token, hold))
 

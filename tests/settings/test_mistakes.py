@@ -74,9 +74,9 @@ BAD_OPERATIONS: list[tuple[dict[str, Any], str]] = [
     ),
     ({"token": None}, "token must be text in double quotes or an object in { }, not null"),
     ({"token": 12345678}, "token must be text in double quotes or an object in { }, not a number"),
-    ({"token": {}}, "a token's reference names one of env, file, command, keyring"),
+    ({"token": {}}, "a token's reference names one of env, file, secret, command, keyring"),
     ({"token": {"env": "A", "file": "b"}}, "a token is found in one way: this names env and file"),
-    ({"token": {"enviroment": "A"}}, "unknown key 'enviroment': the token's reference knows env, file, command"),
+    ({"token": {"enviroment": "A"}}, "unknown key 'enviroment': the token's reference knows env, file, secret, "),
     ({"token": {"evn": "A"}}, "unknown key 'evn': did you mean 'env'?"),
     ({"token": {"env": ""}}, "the name of the variable is empty"),
     ({"token": {"env": "A=B"}}, "the name of an environment variable has no equals sign"),
@@ -125,7 +125,7 @@ BAD_FILES: list[tuple[Any, str]] = [
     (endpoint(interval="1h"), "interval must be a number, not text"),
     (endpoint(interval=float("inf")), "interval must be a number of seconds, at least 0"),
     (endpoint(params={"api": "x"}), "the parameter api is set by the program"),
-    (endpoint(params={"x": 1}), "the parameter 'x' must be text in double quotes, not a number"),
+    (endpoint(params={"x": 1}), "the parameter 'x' must be text in double quotes or a list in [ ], not a number"),
     (endpoint(params={"x": "a\nb"}), "the parameter's value 'a\\nb' has characters that cannot be printed"),
     (endpoint(dates="sometimes"), "dates must be never or optional or required"),
     (endpoint(kind="stock"), "kind must be level or usage or other"),
@@ -282,3 +282,44 @@ def test_what_holds_itself_is_refused() -> None:
     endless: dict[str, Any] = {}
     endless["tenants"] = [endless]
     assert messages_in(endless) == ["the tenants are nested too deeply, or hold themselves"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"days": 31}, "days is for endpoints that take dates"),
+        ({"date_names": ["a", "b"]}, "date_names is for endpoints that take dates"),
+        ({"dates": "required", "days": 0}, "days must be at least 1, not 0"),
+        ({"dates": "required", "days": 400}, "days must be at most 366, not 400"),
+        ({"dates": "required", "days": "31"}, "days must be a whole number, not text"),
+        ({"dates": "required", "day": 31}, "unknown key 'day': did you mean 'days'?"),
+        (
+            {"dates": "required", "date_names": ["a"]},
+            'date_names must be two names, for example ["date_ini", "date_end"]',
+        ),
+        ({"dates": "required", "date_names": ["a", "a"]}, "date_names must be two names"),
+        ({"dates": "required", "date_names": ["a", "api"]}, "date_names must be two names"),
+        (
+            {"dates": "required", "date_names": ["a", 7]},
+            "each of date_names must be text in double quotes, not a number",
+        ),
+        ({"dates": "required", "date_names": "a"}, "date_names must be a list in [ ], not text"),
+        (
+            {"dates": "required", "date_names": ["a", "b"], "params": {"a": "1"}},
+            "the parameter a is set by the program",
+        ),
+        ({"most_rows": 0}, "most_rows must be at least 1, not 0"),
+        ({"most_rows": 0.5}, "most_rows must be a whole number, not 0.5"),
+        ({"params": {"campaign_id": []}}, "the parameter 'campaign_id' has no values: name at least one"),
+        ({"params": {"campaign_id": ["1", "2", "1"]}}, "the value '1' stands twice in this list"),
+        ({"params": {"campaign_id": [7]}}, "each value of the parameter 'campaign_id' must be text in double quotes"),
+        ({"params": {"campaign_id": 7}}, "the parameter 'campaign_id' must be text in double quotes or a list in [ ]"),
+        (
+            {"params": {"a": [str(n) for n in range(40)], "b": [str(n) for n in range(40)]}},
+            "these lists come to 1600 calls",
+        ),
+    ],
+)
+def test_a_wrong_endpoint_beyond_billing_is_one_clear_mistake(changes: dict[str, Any], message: str) -> None:
+    [said] = messages_in(endpoint(**changes))
+    assert message in said

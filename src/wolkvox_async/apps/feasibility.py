@@ -21,11 +21,12 @@ from math import ceil, fsum
 from typing import Final
 
 from wolkvox_async.adapters.state import Survey
+from wolkvox_async.engine.spare import CALLS_PER_LICENCE
 from wolkvox_async.model import ErrorKind
 from wolkvox_async.scheduling.subjects import Double, Subject
 
 from .delays import Closing
-from .forecast import CALLS_PER_LICENCE
+from .languages import translated
 from .rehearsal import Scene
 
 _DAY: Final = 86_400  # seconds
@@ -98,7 +99,9 @@ def obstacles(watching: Watching, closings: Iterable[Closing]) -> list[Obstacle]
 def _some(found: Iterator[Obstacle]) -> Iterator[Obstacle]:
     yield from islice(found, _LISTED)
     if rest := sum(1 for _ in found):
-        yield Obstacle(f"{rest} more of this sort", "the first ones say what helps")
+        yield Obstacle(
+            translated("{number} more of this sort", number=rest), translated("the first ones say what helps")
+        )
 
 
 # --- the sorts ------------------------------------------------------------------------
@@ -113,11 +116,13 @@ def _quotas(watching: Watching) -> Iterator[Obstacle]:
         reserved = sum(subject.monthly for subject in subjects)
         calls, allowed = _whole(_needed(demands)), licences * CALLS_PER_LICENCE
         if licences and calls + reserved > allowed:
-            closing = f" and {reserved} closing {'reading' if reserved == 1 else 'readings'}" if reserved else ""
             yield Obstacle(
-                f"{next(iter(paths))}: {calls} calls a day{closing}, but {_licences(licences)} {allowed}",
-                f"{_interval(demands, allowed - reserved)}, fewer endpoints, "
-                f"or {ceil((calls + reserved) / CALLS_PER_LICENCE)} licences",
+                f"{next(iter(paths))}: {_calls_a_day(calls, reserved)}, {_licences(licences, allowed)}",
+                translated(
+                    "{interval}, fewer endpoints, or {licences} licences",
+                    interval=_interval(demands, allowed - reserved),
+                    licences=ceil((calls + reserved) / CALLS_PER_LICENCE),
+                ),
             )
 
 
@@ -128,9 +133,15 @@ def _tokens(watching: Watching) -> Iterator[Obstacle]:
         if (busy := _needed(demands)) > 1:
             first = subjects[0].operation
             yield Obstacle(
-                f"{first.path}: the token {first.token.id} is asked {len(subjects)} endpoints, one after the other: "
-                f"{busy:.2f} seconds of calls a second",
-                f"{_interval(demands, 1.0)}, or fewer endpoints",
+                translated(
+                    "{path}: the token {token} is asked {endpoints} endpoints, one after the other: "
+                    "{busy:.2f} seconds of calls a second",
+                    path=first.path,
+                    token=first.token.id,
+                    endpoints=len(subjects),
+                    busy=busy,
+                ),
+                translated("{interval}, or fewer endpoints", interval=_interval(demands, 1.0)),
             )
 
 
@@ -143,8 +154,17 @@ def _servers(watching: Watching) -> Iterator[Obstacle]:
         demands = _work(subjects, watching.scene)
         if (busy := _needed(demands)) > limit:
             yield Obstacle(
-                f"server {server}: {busy:.1f} calls in flight are needed, --per-server is {limit}",
-                f"--per-server {_whole(busy)} if the vendor bears it, {_interval(demands, limit)}, or fewer endpoints",
+                translated(
+                    "server {server}: {busy:.1f} calls in flight are needed, --per-server is {limit}",
+                    server=server,
+                    busy=busy,
+                    limit=limit,
+                ),
+                translated(
+                    "--per-server {needed} if the vendor bears it, {interval}, or fewer endpoints",
+                    needed=_whole(busy),
+                    interval=_interval(demands, limit),
+                ),
             )
 
 
@@ -152,9 +172,10 @@ def _in_all(watching: Watching) -> Iterator[Obstacle]:
     limit = watching.scene.limits.max_in_flight
     demands = _work(watching.subjects, watching.scene)
     if (busy := _needed(demands)) > limit:
+        needed, interval = _whole(busy), _interval(demands, limit)
         yield Obstacle(
-            f"{busy:.1f} calls in flight are needed, --max-in-flight is {limit}",
-            f"--max-in-flight {_whole(busy)}, {_interval(demands, limit)}, or fewer endpoints",
+            translated("{busy:.1f} calls in flight are needed, --max-in-flight is {limit}", busy=busy, limit=limit),
+            translated("--max-in-flight {needed}, {interval}, or fewer endpoints", needed=needed, interval=interval),
         )
 
 
@@ -163,16 +184,25 @@ def _closings(watching: Watching, closings: Iterable[Closing]) -> Iterator[Obsta
         for number in closing.late:
             subject = watching.subjects[number]
             yield Obstacle(
-                f"{subject.operation.path}: the closing reading of {subject.api} would come after the month's turn",
-                "fewer endpoints for its token, or higher limits of calls in flight",
+                translated(
+                    "{path}: the closing reading of {api} would come after the month's turn",
+                    path=subject.operation.path,
+                    api=subject.api,
+                ),
+                translated("fewer endpoints for its token, or higher limits of calls in flight"),
             )
 
 
 def _doubles(watching: Watching) -> Iterator[Obstacle]:
     for double in dict.fromkeys(watching.doubles):  # one for each month that is asked for
         yield Obstacle(
-            f"{double.path}: {double.api} asks the same of the same token as {double.first}, which alone is watched",
-            "take it out of one of the two",
+            translated(
+                "{path}: {api} asks the same of the same token as {first}, which alone is watched",
+                path=double.path,
+                api=double.api,
+                first=double.first,
+            ),
+            translated("take it out of one of the two"),
         )
 
 
@@ -189,8 +219,9 @@ def held_in_words(known: Survey | None, subjects: Iterable[Subject]) -> list[str
             reason = "quota" if token.refusal.kind is ErrorKind.QUOTA else "held"
             refused[reason].add(subject.operation.path)
     whys = {"quota": "their quota is used up", "held": "the vendor refused their tokens (--retry-refused)"}
+    said = "for now gaps only ({reason}), operations: {number}: {why}"
     return [
-        f"for now gaps only ({reason}), operations: {len(paths)}: {whys[reason]}"
+        translated(said, reason=reason, number=len(paths), why=translated(whys[reason]))
         for reason, paths in refused.items()
         if paths
     ]
@@ -212,8 +243,18 @@ def _work(subjects: Iterable[Subject], scene: Scene, gap: float = 0.0) -> list[D
 
 def _interval(demands: Sequence[Demand], capacity: float) -> str:
     least = least_interval(demands, capacity)
-    return "no --interval is long enough" if least is None else f"--interval {least}"
+    return translated("no --interval is long enough") if least is None else f"--interval {least}"
 
 
-def _licences(number: int) -> str:
-    return "1 licence allows" if number == 1 else f"{number} licences allow"
+def _calls_a_day(calls: int, reserved: int) -> str:
+    if not reserved:
+        return translated("{calls} calls a day", calls=calls)
+    if reserved == 1:
+        return translated("{calls} calls a day and 1 closing reading", calls=calls)
+    return translated("{calls} calls a day and {readings} closing readings", calls=calls, readings=reserved)
+
+
+def _licences(number: int, allowed: int) -> str:
+    if number == 1:
+        return translated("but 1 licence allows {allowed}", allowed=allowed)
+    return translated("but {licences} licences allow {allowed}", licences=number, allowed=allowed)

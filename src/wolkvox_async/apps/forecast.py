@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from wolkvox_async.engine.spare import CALLS_PER_LICENCE
 from wolkvox_async.model import Call
 
+from .languages import translated
 from .rehearsal import Audience, Rehearsal, Scene
-
-CALLS_PER_LICENCE: Final = 1_000  # a day, as the vendor documents
 
 
 class _Waiting(Audience):
@@ -49,7 +49,7 @@ def forecast(
     """
     rehearsal = Rehearsal(scene, _Waiting(dues or {}))
     rehearsal.go_through(calls)
-    seconds, bound_by = max(_bounds(calls, scene), default=(0.0, "nothing to call"))
+    seconds, what, name, limit = max(_bounds(calls, scene), default=(0.0, "nothing", "", 0))
     by_path = Counter(call.operation.path for call in calls)
     return Forecast(
         calls=len(calls),
@@ -60,33 +60,39 @@ def forecast(
         about=rehearsal.now,
         most_in_flight=rehearsal.flying.most_in_all,
         seconds=seconds,
-        bound_by=bound_by,
+        bound_by=translated(_BOUND_BY[what], name=name, calls=limit),
         cannot=tuple(_beyond_quota(by_path, licences)),
     )
 
 
-def _bounds(calls: Iterable[Call], scene: Scene) -> list[tuple[float, str]]:
-    """Return what a pass cannot take less than, each with what sets it."""
+_BOUND_BY: Final = {
+    "nothing": "nothing to call",
+    "all": "{calls} calls in flight in all",
+    "server": "server {name}, {calls} calls in flight at once",
+    "token": "token {name}, one call after the other",
+}
+
+
+def _bounds(calls: Iterable[Call], scene: Scene) -> list[tuple[float, str, str, int]]:
+    """Return what a pass cannot take less than, each with what sets it: a kind, a name, a limit."""
     limits = scene.limits
     tokens, servers = defaultdict[str, float](float), defaultdict[str, float](float)
     for call in calls:
         seconds = scene.seconds(call.operation, call.api)
         tokens[call.operation.token.id] += seconds
         servers[call.operation.server] += seconds
-    in_all = (sum(tokens.values()) / limits.max_in_flight, f"{limits.max_in_flight} calls in flight in all")
+    in_all = (sum(tokens.values()) / limits.max_in_flight, "all", "", limits.max_in_flight)
     return [
         *([] if scene.auto or not tokens else [in_all]),  # auto: then the others are the bounds
-        *(
-            (work / limits.per_server, f"server {name}, {limits.per_server} calls in flight at once")
-            for name, work in servers.items()
-        ),
-        *((work, f"token {token}, one call after the other") for token, work in tokens.items()),
+        *((work / limits.per_server, "server", name, limits.per_server) for name, work in servers.items()),
+        *((work, "token", token, 0) for token, work in tokens.items()),
     ]
 
 
 def _beyond_quota(by_path: Mapping[str, int], licences: Mapping[str, int]) -> list[str]:
+    said = "{path}: {calls} calls, but {licences} licences allow {allowed} a day"
     return [
-        f"{path}: {count} calls, but {licences[path]} licences allow {licences[path] * CALLS_PER_LICENCE} a day"
+        translated(said, path=path, calls=count, licences=licences[path], allowed=licences[path] * CALLS_PER_LICENCE)
         for path, count in by_path.items()
         if path in licences and count > licences[path] * CALLS_PER_LICENCE
     ]

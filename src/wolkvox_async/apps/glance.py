@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from wolkvox_async.engine import Engine, Watch
 from wolkvox_async.ports import Clock
 
+from .languages import translated
 from .progress import duration
 
 if TYPE_CHECKING:
@@ -29,11 +30,11 @@ class Glance:
 
     def line(self) -> str:
         """Say it in one line."""
-        parts = [f"watching {self.watched:,} endpoints", *self._counts()]
+        parts = [translated("watching {endpoints:,} endpoints", endpoints=self.watched), *self._counts()]
         if self.queued > self.in_flight:
-            parts.append(f"{self.queued - self.in_flight:,} waiting")
+            parts.append(translated("{calls:,} waiting", calls=self.queued - self.in_flight))
         if self.next_in is not None:
-            parts.append(f"next due in {duration(max(self.next_in, 0.0))}")
+            parts.append(translated("next due in {time}", time=duration(max(self.next_in, 0.0))))
         return " | ".join(parts)
 
     def block(self) -> RenderableType:
@@ -43,8 +44,9 @@ class Glance:
         return Text(self.line(), "bold red" if self.failed + self.gaps else "green")
 
     def _counts(self) -> tuple[str, ...]:
-        ended = f"ok {self.ok:,}, empty {self.empty:,}, failed {self.failed:,}, gaps {self.gaps:,}"
-        return ended, f"{self.in_flight:,} in flight"
+        counts = "ok {ok:,}, empty {empty:,}, failed {failed:,}, gaps {gaps:,}"
+        ended = translated(counts, ok=self.ok, empty=self.empty, failed=self.failed, gaps=self.gaps)
+        return ended, translated("{calls} in flight", calls=f"{self.in_flight:,}")
 
 
 def glance(engine: Engine, records: Watch, clock: Clock) -> Glance:

@@ -17,6 +17,8 @@ from wolkvox_async.engine.admission import GO, Go, Later, admission
 from wolkvox_async.model import Call, ErrorKind, Skipped
 from wolkvox_async.records import timestamp
 
+from .languages import translated
+
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
@@ -58,18 +60,26 @@ def in_words(found: Sequence[Outlook], *, wait: float) -> list[str]:
     """Say which calls a pass would skip, and which it would wait for."""
     lines = []
     for kind, why in (
-        ("not_due", f"not due within --wait {wait:g} s (--interval)"),
-        ("quota", "held, because the quota of their tokens is used up"),
-        ("held", "held, because the vendor refused their tokens (--retry-refused)"),
+        ("not_due", translated("not due within --wait {wait:g} s (--interval)", wait=wait)),
+        ("quota", translated("held, because the quota of their tokens is used up")),
+        ("held", translated("held, because the vendor refused their tokens (--retry-refused)")),
     ):
         ends = [one.due for one in found if one.skipped == kind and one.due is not None]
-        if ends:
-            lines.append(f"{_calls(len(ends))} skipped: {why}, the last until {timestamp(max(ends))}")
+        if len(ends) == 1:
+            lines.append(
+                translated("1 call would be skipped: {why}, the last until {until}", why=why, until=_last(ends))
+            )
+        elif ends:
+            said = "{calls} calls would be skipped: {why}, the last until {until}"
+            lines.append(translated(said, calls=len(ends), why=why, until=_last(ends)))
     ends = [one.due for one in found if one.skipped is None and one.due is not None]
-    if ends:
-        lines.append(f"{_calls(len(ends))} waited for (--wait), the last until {timestamp(max(ends))}")
+    if len(ends) == 1:
+        lines.append(translated("1 call would be waited for (--wait), the last until {until}", until=_last(ends)))
+    elif ends:
+        said = "{calls} calls would be waited for (--wait), the last until {until}"
+        lines.append(translated(said, calls=len(ends), until=_last(ends)))
     return lines
 
 
-def _calls(number: int) -> str:
-    return "1 call would be" if number == 1 else f"{number} calls would be"
+def _last(moments: Sequence[datetime]) -> str:
+    return timestamp(max(moments))

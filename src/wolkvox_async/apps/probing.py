@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from wolkvox_async.catalog import Dates
 from wolkvox_async.engine import CallResult
 from wolkvox_async.model import Token
+from wolkvox_async.planning import Wanted
 from wolkvox_async.settings.composition import open_engine
 from wolkvox_async.settings.entries import Tenants
 from wolkvox_async.settings.options import Options
+from wolkvox_async.settings.wanted import DEFAULT_APIS
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +27,11 @@ class Probe:
 async def probe(tenants: Tenants, options: Options) -> Probe:
     """Call the first endpoint of the first operation of every token, whenever it was called last.
 
-    Remembered refusals are forgotten first. Raises `StateError`.
+    An endpoint that needs dates or parameters is passed over: `interactions` tells as well. Remembered
+    refusals are forgotten first. Raises `StateError`.
     """
     options = replace(options, interval=0.0, retry_refused=True)
-    api = {entry.path: entry.wanted[0].endpoint.name for entry in tenants.entries if entry.wanted}
+    api = {entry.path: _easiest(entry.wanted) for entry in tenants.entries if entry.wanted}
     async with open_engine(tenants, options) as engine:
         first: dict[Token, str] = {}
         for operation in engine.operations():
@@ -35,6 +40,13 @@ async def probe(tenants: Tenants, options: Options) -> Probe:
         results = await asyncio.gather(*[engine.call(path, api[path]) for path in first.values()])
     failures = [_line(path, result) for path, result in zip(first.values(), results, strict=True) if not result.ok]
     return Probe(len(first), tuple(failures))
+
+
+def _easiest(wanted: Iterable[Wanted]) -> str:
+    names = (
+        one.endpoint.name for one in wanted if one.endpoint.dates is not Dates.REQUIRED and not one.endpoint.params
+    )
+    return next(names, DEFAULT_APIS[0])
 
 
 def _line(path: str, result: CallResult) -> str:

@@ -18,6 +18,8 @@ from wolkvox_async.model import ErrorKind
 from wolkvox_async.records import Counters
 from wolkvox_async.scheduling.queues import State
 
+from .languages import translated
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -69,16 +71,17 @@ class Picture:
 
     def line(self) -> str:
         """Say it in one line."""
+        counts = "ok {ok}, empty {empty}, failed {failed}, skipped {skipped}"
         parts = [
-            f"{self.done} of {self.planned} calls",
+            translated("{done} of {planned} calls", done=self.done, planned=self.planned),
             f"{self.per_second:.0f}/s",
-            f"ok {self.ok}, empty {self.empty}, failed {self.failed}, skipped {self.skipped}",
-            f"{self.in_flight} in flight",
+            translated(counts, ok=self.ok, empty=self.empty, failed=self.failed, skipped=self.skipped),
+            translated("{calls} in flight", calls=self.in_flight),
         ]
         if self.waiting:
-            parts.append("tokens waiting: " + ", ".join(f"{count} {why}" for why, count in self.waiting))
+            parts.append(translated("tokens waiting:") + " " + ", ".join(f"{n} {why}" for why, n in self.waiting))
         if self.seconds_left is not None and self.done < self.planned:
-            parts.append(f"about {duration(self.seconds_left)} left")
+            parts.append(translated("about {time} left", time=duration(self.seconds_left)))
         return " | ".join(parts)
 
 
@@ -121,9 +124,9 @@ def moment_of(engine: Engine, planned: int, elapsed: float) -> Moment:
 def picture_of(counters: Counters, seen: Moment) -> Picture:
     """Take a picture of what a run has come to at a moment."""
     done = counters.ok + counters.empty + counters.failed + counters.skipped
-    waits = [(_REASONS.get(kind, f"after {kind}"), count) for kind, count in seen.waiting_after.items()]
+    waits = [(_reason(kind), count) for kind, count in seen.waiting_after.items()]
     if seen.held_back:
-        waits.append(("for a free slot", seen.held_back))
+        waits.append((translated("for a free slot"), seen.held_back))
     return Picture(
         done=done,
         planned=seen.planned,
@@ -135,6 +138,10 @@ def picture_of(counters: Counters, seen: Moment) -> Picture:
         per_second=done / seen.elapsed if seen.elapsed > 0 else 0.0,
         waiting=tuple(waits),
     )
+
+
+def _reason(kind: ErrorKind) -> str:
+    return translated(_REASONS[kind]) if kind in _REASONS else translated("after {kind}", kind=kind)
 
 
 @contextmanager
@@ -171,18 +178,21 @@ def _block(seen: Picture) -> RenderableType:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    left = "" if seen.seconds_left is None else f"  about {duration(seen.seconds_left)} left"
+    seconds = seen.seconds_left
+    left = "" if seconds is None else "  " + translated("about {time} left", time=duration(seconds))
     head = Table.grid(padding=(0, 1))
     head.add_row(
-        Text(f"{seen.done:,} of {seen.planned:,} calls", "bold"),
+        Text(translated("{done} of {planned} calls", done=f"{seen.done:,}", planned=f"{seen.planned:,}"), "bold"),
         ProgressBar(total=max(seen.planned, 1), completed=seen.done, width=30),
         Text(f"{seen.per_second:,.0f}/s{left}"),
     )
     counts = Text.assemble(
-        (f"ok {seen.ok:,}", "green"),
-        f"   empty {seen.empty:,}   ",
-        (f"failed {seen.failed:,}", "bold red" if seen.failed else ""),
-        f"   skipped {seen.skipped:,}   in flight {seen.in_flight:,}",
+        (f"{translated('ok')} {seen.ok:,}", "green"),
+        f"   {translated('empty')} {seen.empty:,}   ",
+        (f"{translated('failed')} {seen.failed:,}", "bold red" if seen.failed else ""),
+        f"   {translated('skipped')} {seen.skipped:,}   {translated('in flight')} {seen.in_flight:,}",
     )
-    waiting = Text("waiting: " + ", ".join(f"{count:,} {why}" for why, count in seen.waiting), "yellow")
+    waiting = Text(
+        translated("waiting:") + " " + ", ".join(f"{count:,} {why}" for why, count in seen.waiting), "yellow"
+    )
     return Group(head, counts, waiting) if seen.waiting else Group(head, counts)

@@ -14,6 +14,7 @@ from wolkvox_async.records import timestamp
 from .almanac import Almanac
 from .delays import Closing
 from .feasibility import Obstacle
+from .languages import translated
 from .loads import Load, Loads
 
 WIDTH: Final = 80
@@ -42,9 +43,12 @@ def _head(found: Almanac) -> Iterator[str]:
     operations = {subject.operation.path for subject in subjects}
     tokens = {subject.operation.token for subject in subjects}
     servers = {subject.operation.server for subject in subjects}
-    yield (
-        f"watching {len(subjects)} endpoints: {len(operations)} operations, "
-        f"{len(tokens)} tokens, {len(servers)} servers"
+    yield translated(
+        "watching {endpoints} endpoints: {operations} operations, {tokens} tokens, {servers} servers",
+        endpoints=len(subjects),
+        operations=len(operations),
+        tokens=len(tokens),
+        servers=len(servers),
     )
     for name, count in found.by_api:
         yield f"  {count:>8}  {name}"
@@ -56,13 +60,12 @@ def _head(found: Almanac) -> Iterator[str]:
 def _load(found: Almanac, latency: float) -> Iterator[str]:
     limits, load = found.watching.scene.limits, found.loads.in_all
     yield ""
-    yield f"calls a minute: least {load.least}, mean {load.mean:.1f}, most {load.most}"
+    minute = "calls a minute: least {least}, mean {mean:.1f}, most {most}"
+    yield translated(minute, least=load.least, mean=load.mean, most=load.most)
     yield from _bars(found.loads)
-    yield (
-        f"in flight at {latency:g} s a call (--latency): {load.in_flight:.1f} on average, "
-        f"{found.steady.flying.most_in_all} at most"
-    )
-    yield f"  of {limits.max_in_flight} (--max-in-flight)"
+    flying = "in flight at {latency:g} s a call (--latency): {mean:.1f} on average, {most} at most"
+    yield translated(flying, latency=latency, mean=load.in_flight, most=found.steady.flying.most_in_all)
+    yield translated("  of {limit} (--max-in-flight)", limit=limits.max_in_flight)
 
 
 def _bars(found: Loads) -> Iterator[str]:
@@ -81,14 +84,17 @@ def _mean(numbers: Sequence[int]) -> float:
 
 def _servers(found: Almanac) -> Iterator[str]:
     yield ""
-    yield f"{'server':<22}{'calls a minute':^26}{'in flight':^18}".rstrip()
-    yield f"{'':<22}{'least':>8}{'mean':>9}{'most':>8}{'mean':>10}{'most':>7}"
+    minute, flying = translated("calls a minute"), translated("in flight")
+    yield f"{translated('server'):<22}{minute:^26}{flying:^18}".rstrip()
+    least, mean, most = translated("least"), translated("mean"), translated("most")
+    yield f"{'':<22}{least:>8}{mean:>9}{most:>8}{mean:>10}{most:>7}"
     by_load = sorted(found.loads.servers.items(), key=lambda item: -item[1].in_flight)
     for name, load in by_load[:_SERVERS]:
         yield _server(name, load, found.steady.flying.most.get(name, 0))
     if (rest := len(by_load) - _SERVERS) > 0:
-        yield f"  and {rest} more, each with fewer in flight on average"
-    yield f"  of {found.watching.scene.limits.per_server} in flight to each (--per-server)"
+        yield translated("  and {number} more, each with fewer in flight on average", number=rest)
+    limit = found.watching.scene.limits.per_server
+    yield translated("  of {limit} in flight to each (--per-server)", limit=limit)
 
 
 def _server(name: str, load: Load, most: int) -> str:
@@ -101,7 +107,8 @@ def _server(name: str, load: Load, most: int) -> str:
 def _delays(found: Almanac) -> Iterator[str]:
     usual, closing = zip(*found.late.values(), strict=True)
     yield ""
-    yield f"{'how late a slot begins at most':<34}{'as a rule':>12}{'while months are closed':>26}"
+    rule, turn = translated("as a rule"), translated("while months are closed")
+    yield f"{translated('how late a slot begins at most'):<34}{rule:>12}{turn:>26}"
     yield from _spread(usual, closing)
     worst = sorted(found.late.items(), key=lambda item: -max(item[1]))
     for path, (late, while_closing) in worst[:_WORST]:
@@ -109,7 +116,8 @@ def _delays(found: Almanac) -> Iterator[str]:
             yield f"  {path[:31]:<32}{late:>10.1f} s{while_closing:>24.1f} s"
     for lost, slots, when in _lost(found):
         if lost:
-            yield f"{lost} of {slots} slots would be gaps (overrun) {when}"
+            said = "{lost} of {slots} slots would be gaps (overrun) {when}"
+            yield translated(said, lost=lost, slots=slots, when=translated(when))
 
 
 def _lost(found: Almanac) -> Iterator[tuple[int, int, str]]:
@@ -124,7 +132,8 @@ def _spread(usual: Sequence[float], closing: Sequence[float]) -> Iterator[str]:
     before = -inf
     for bound in (*_BOUNDS, inf):
         counts = [sum(before < late <= bound for late in which) for which in (usual, closing)]
-        name = f"up to {bound:g} s" if bound < inf else f"more than {before:g} s"
+        up_to, above = "up to {seconds:g} s", "more than {seconds:g} s"
+        name = translated(up_to, seconds=bound) if bound < inf else translated(above, seconds=before)
         if any(counts):
             yield f"  {name:<32}{counts[0]:>12}{counts[1]:>26}"
         before = bound
@@ -139,26 +148,34 @@ def _closings(found: Almanac) -> Iterator[str]:
     yield ""
     gone_through = {closing.turn: closing for closing in found.closings}
     for turn, readings in islice(found.turns.items(), _TURNS):
-        yield f"{readings} closing {'reading' if readings == 1 else 'readings'} before the month turns at {_at(turn)}"
+        yield _turning(readings, _at(turn))
         if (closing := gone_through.get(turn)) is not None:
             yield _closing(closing)
     if (rest := len(found.turns) - _TURNS) > 0:
-        yield f"and before {rest} more turns of the month, in other timezones"
+        yield translated("and before {number} more turns of the month, in other timezones", number=rest)
+
+
+def _turning(readings: int, at: str) -> str:
+    if readings == 1:
+        return translated("1 closing reading before the month turns at {at}", at=at)
+    return translated("{readings} closing readings before the month turns at {at}", readings=readings, at=at)
 
 
 def _closing(closing: Closing) -> str:
     first, last = (closing.turn - closing.first) / 1000, (closing.turn - closing.last) / 1000
-    there = f"{last:.0f} s before" if last >= 0 else f"{-last:.0f} s after"
+    before, after = "{seconds:.0f} s before", "{seconds:.0f} s after"
+    there = translated(before, seconds=last) if last >= 0 else translated(after, seconds=-last)
     most = closing.delays.flying.most_in_all
-    return f"  first due {first:.0f} s before, last there {there}, {most} in flight at most"
+    said = "  first due {seconds:.0f} s before, last there {there}, {most} in flight at most"
+    return translated(said, seconds=first, there=there, most=most)
 
 
 # --- what cannot be met -----------------------------------------------------------------
 
 
 def _cannot(obstacle: Obstacle) -> Iterable[str]:
-    yield from _wrapped(f"cannot be met: {obstacle.what}")
-    yield from _wrapped(f"  try: {obstacle.advice}", further="       ")
+    yield from _wrapped(translated("cannot be met: {what}", what=obstacle.what))
+    yield from _wrapped(translated("  try: {advice}", advice=obstacle.advice), further="       ")
 
 
 def _wrapped(text: str, *, further: str = "  ") -> list[str]:

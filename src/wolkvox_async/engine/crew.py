@@ -50,6 +50,7 @@ from .regulation import Regulator
 
 TELL_AGAIN: Final = 1.0  # seconds between two reports of when calls that wait for a retry have had it
 ASK_AGAIN: Final = 0.5  # seconds until a token that another process has is asked for again
+GIVE_WAY: Final = 2 * ASK_AGAIN  # seconds for which a token is left to another process that waits for it
 
 
 Rest: TypeAlias = Callable[[], Awaitable[object]]
@@ -170,6 +171,9 @@ class Crew:
 
     def _claim(self, group: TaskGroup, attempt: Attempt, now: float) -> Attempt | None:
         """Start the attempt if its token is to be had; return what follows when its call ends instead."""
+        if attempt.lane.yields and self._is_wanted(attempt):
+            self._parts.scheduler.postpone(attempt, now=now, until=now + GIVE_WAY)
+            return None
         match self._permits.holder.claim(attempt.call.operation.token.id):
             case Granted():
                 self._start(group, _Start(attempt))
@@ -178,10 +182,15 @@ class Crew:
             case Closed(seconds=seconds):
                 self._parts.scheduler.postpone(attempt, now=now, until=now + seconds)
             case Taken():
+                if not attempt.lane.yields:
+                    self._parts.state.want(attempt.call.operation.token.id)
                 return self._put_off(attempt, now)
             case _ as never:
                 assert_never(never)
         return None
+
+    def _is_wanted(self, attempt: Attempt) -> bool:
+        return self._parts.state.is_wanted(attempt.call.operation.token.id)
 
     def _put_off(self, attempt: Attempt, now: float) -> Attempt | None:
         """Ask for the token again in a moment; return what follows when the call has waited long enough."""
@@ -239,6 +248,16 @@ class Crew:
                         return
                     if following is not None and not following.lane.budget.free:
                         following = await self._behind_the_reader(following)
+                    if following is not None and following.lane.yields:
+                        following = self._unless_wanted(following)
+
+    def _unless_wanted(self, attempt: Attempt) -> Attempt | None:
+        """Leave the token to another process that waits for it; its call keeps its place."""
+        if not self._is_wanted(attempt):
+            return attempt
+        now = self._parts.clock.now()
+        settled = self._parts.scheduler.postpone(attempt, now=now, until=now + GIVE_WAY)
+        return None if settled is None else self._admitted(self._settle(settled))
 
     async def _behind_the_reader(self, attempt: Attempt) -> Attempt | None:
         """Wait for a reader who is a little behind, with the connection open; the turn ends if he stands still."""

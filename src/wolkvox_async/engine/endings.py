@@ -1,8 +1,11 @@
 """How calls end: who gets the outcome, and what happens when the vendor refused a token.
 
 A call ends once, with a settlement, which goes to its pass or to the task that asked for
-it. Only a refused call may go on instead: when the reference of its token gives another
-one by now.
+it. Two kinds of calls go on instead. A refused one, when the reference of its token gives
+another one by now; and one whose answer is as large as answers get, so that rows may be
+missing, or larger than may be kept: its rows are dropped, and in its place the halves of
+its window are asked for, down to a second. Halves go before what else is queued of the
+token, so that however much there is only one window is open at a time.
 """
 
 from __future__ import annotations
@@ -13,7 +16,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from wolkvox_async.errors import StateError
-from wolkvox_async.model import Call, Empty, Failed, Ok, Operation
+from wolkvox_async.model import Call, Empty, ErrorKind, Failed, Ok, Operation, Skipped
+from wolkvox_async.planning import cut_id
 from wolkvox_async.ports import CallSettled, Clock, Hook, State, TokenSource
 from wolkvox_async.records import Settlement
 from wolkvox_async.scheduling.decisions import Ended, Settled
@@ -31,7 +35,7 @@ BIG: Final = 1_048_576  # bytes: such an answer is delivered before another of i
 
 @dataclass(frozen=True, slots=True)
 class EndingParts:
-    """What it takes to end calls; `add` queues a call, as the engine does."""
+    """What it takes to end calls; `add` queues a call, as the engine does, `add_first` before others of its token."""
 
     scheduler: Scheduler
     roster: Roster
@@ -42,6 +46,7 @@ class EndingParts:
     deliveries: Deliveries
     max_attempts: int
     add: Callable[[Call, Lane, int], None]
+    add_first: Callable[[Call, Lane], None]
     broke: Callable[[StateError], None]
 
 
@@ -63,6 +68,8 @@ class Endings:
         lane, outcome, units = settled.ended.lane, settlement.outcome, 1 + size // UNIT
         if isinstance(outcome, Failed) and outcome.error.kind in REFUSALS and not self.stopped:
             return lambda: self._renew_or_settle(settled, settlement, units)
+        if settlement.call.reach is not None and self._is_to_be_cut(lane, settlement):
+            settlement = self._cut(lane, settlement)
         self._settle(lane, settlement, units)
         if settled.skipped:
             self.unsent(settled.skipped)
@@ -88,6 +95,11 @@ class Endings:
     def broke(self, error: StateError) -> None:
         """Take in that the state cannot be used: nothing more may be called."""
         self._parts.broke(error)
+
+    def spared(self, call: Call, lane: Lane) -> Skipped | None:
+        """Take a call of its token's quota for the backfill of that lane, or say why it is not to be made."""
+        records = self.passes.get(lane)
+        return None if records is None or records.spare is None else records.spare.refusal(call)
 
     def forget(self, call: Call, lane: Lane) -> None:
         """Forget a caller who does not wait any more."""
@@ -154,11 +166,37 @@ class Endings:
     def _goes_on(self, ended: Ended, renewed: dict[str, Operation]) -> bool:
         return ended.call.operation.path in renewed and ended.call.id not in self._over and not self.stopped
 
+    # --- an answer that was cut off ---------------------------------------------------------
+
+    def _is_to_be_cut(self, lane: Lane, settlement: Settlement) -> bool:
+        records, call = self.passes.get(lane), settlement.call
+        if records is None or not records.cuts or records.is_left:
+            return False
+        match settlement.outcome:
+            case Ok(rows=rows):
+                return len(rows) >= call.most_rows and records.may_cut(call)
+            case Failed(error=error):
+                return error.kind is ErrorKind.TOO_LARGE and records.may_cut(call)
+            case _:
+                return False
+
+    def _cut(self, lane: Lane, settlement: Settlement) -> Settlement:
+        """Queue the parts of a call; return how it has ended itself, without its rows."""
+        records, call, outcome = self.passes[lane], settlement.call, settlement.outcome
+        left = [self._parts.roster.current(part) for part in records.cut(call)]
+        self._parts.state.expect(records.run, left)
+        for part in reversed(left):
+            self._parts.add_first(part, lane)
+        answered = (
+            Ok([], outcome.status or 0, outcome.code, outcome.msg) if not isinstance(outcome, Skipped) else outcome
+        )
+        return replace(settlement, outcome=answered, cut_id=cut_id(call, records.run))
+
     # --- the end ----------------------------------------------------------------------------
 
     def _settle(self, lane: Lane, settlement: Settlement, units: int) -> None:
-        # Of a slot whose call was never sent its watch tells.
-        if settlement.attempts or settlement.call.slot is None:
+        # Of a slot whose call was never sent its watch tells, and of a call that was cut its parts.
+        if settlement.cut_id is None and (settlement.attempts or settlement.call.slot is None):
             self._parts.hook.observe(
                 CallSettled(settlement.call, settlement.outcome, settlement.attempts, settlement.seconds)
             )

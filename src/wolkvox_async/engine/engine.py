@@ -3,6 +3,7 @@
     async with Engine(...) as engine:
         async with engine.fetch() as records: ...
         result = await engine.call("acme/bogota", "interactions")
+        result = await engine.read("acme/bogota", "interactions")  # shared by all who ask
 
 Every token has one queue for as long as the engine lives, whichever pass or task asks.
 A call that fails is a value; what is raised is the caller's mistake, or that the state
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -44,10 +45,12 @@ from .endings import EndingParts, Endings
 from .enlisting import Enlistment, Selection
 from .feeding import Appetite, Feed
 from .lifetime import outlast
+from .newest import Newest, Question
 from .passes import Records, Run
 from .permits import Permits
 from .result import CallResult
 from .roster import Holds, Roster
+from .spare import Spare
 from .watching import Watch, WatchParts
 from .yard import PassParts
 
@@ -83,7 +86,10 @@ class RunName:
 
 
 class Engine:
-    """Fetches for many operations at once, each token strictly one call after the other."""
+    """Fetches for many operations at once, each token strictly one call after the other.
+
+    `open_engine` makes it; it may be used inside that block, by any number of tasks of its event loop.
+    """
 
     def __init__(self, subscriptions: Iterable[Subscription], parts: EngineParts) -> None:
         crew = parts.crew
@@ -105,10 +111,12 @@ class Engine:
                 deliveries=self._deliveries,
                 max_attempts=parts.max_attempts,
                 add=self._add,
+                add_first=lambda call, lane: self._add(call, lane, first=True),
                 broke=self._break,
             )
         )
         self._appetite: Final = Appetite(crew.scheduler, parts.limits.max_in_flight)
+        self._newest: Final = Newest(self._call_when_due, crew.clock)
         self._crew: Final = Crew(crew, self._permits, self._endings, self._appetite)
         self._life: asyncio.Task[None] | None = None
         self._failure: StateError | None = None
@@ -130,7 +138,10 @@ class Engine:
             self.stop()
         finally:
             self._crew.leave()
-            await outlast(self._life)
+            try:
+                await outlast(self._life)
+            finally:
+                await self._newest.close()
         if not self._life.cancelled() and (breakdown := self._life.exception()) is not None:
             raise breakdown
 
@@ -157,7 +168,8 @@ class Engine:
         """Return one pass over the operations, to be used as a block.
 
         `apis` restricts the endpoints, `only` the operations (`tenant`, `tenant/operation`,
-        with wildcards, or `label=value`); `dates` apply to the endpoints that take dates.
+        with wildcards, or `label=value`); `dates` apply to the endpoints that take dates, and make
+        it a backfill, which is in no hurry: other calls go before its own.
         `run` names the run, so that it can be taken up again. Raises `SelectionError`, here
         or (for wrong dates) when the block is entered, and `UsageError` when the engine is
         not open. Entering raises `RunError` for a run that cannot be taken up. Where machines share
@@ -176,8 +188,9 @@ class Engine:
             return Feed(calls, opened.settled, records)
 
         order = RunOrder(self._new_id(), self._clock.utc(), named.name, named.resume, self._parts.tenants, named.output)
-        lane = Lane(Budget(2 * self._parts.limits.max_in_flight))
-        return Records(PassParts(order, lane, self._clock, self._parts.version, counts, supply), self)
+        lane = Lane(Budget(2 * self._parts.limits.max_in_flight), yields=dates is not None)
+        spare = Spare(self._roster, self._parts.interval) if lane.yields else None
+        return Records(PassParts(order, lane, self._clock, self._parts.version, counts, supply, spare), self)
 
     def watch(
         self,
@@ -224,25 +237,23 @@ class Engine:
         """
         self._check_open()
         run = self._new_id()
-        wanted = self._roster.call(operation, api, dates, run=run, now=self._clock.utc())
-        is_new = not self._scheduler.knows(wanted.operation.token)
-        await self.look((wanted,))
+        return await self._make(run, self._roster.call(operation, api, dates, run=run, now=self._clock.utc()))
+
+    async def read(
+        self, operation: str, api: str, *, dates: DateRange | MonthWord | None = None, max_age: float = 0.0
+    ) -> CallResult:
+        """Return the newest reading; for services that are asked more often than they may ask the vendor.
+
+        One call serves all who ask at the same time, and its result all who ask before its
+        interval is over, or for `max_age` seconds if that is longer; a failure for 10 s.
+        `CallResult.at` says how old it is. Unlike `call` it keeps the interval: what a pass, a
+        single call or another process asked a moment ago is `skipped` (`not_due`) unless it was read
+        here, or is due within the option `wait`. At most 100,000 rows are kept; what was not read
+        for longest goes first. They are shared as well: do not change them. Raises as `call` does.
+        Cancelled, it leaves the call to those who ask next.
+        """
         self._check_open()
-        if is_new:
-            self._state.expect(run, (wanted,))
-        lane = Lane(Budget(1), closed=self._endings.stopped)
-        caller: asyncio.Future[Settlement] = asyncio.get_running_loop().create_future()
-        self._endings.callers[lane] = caller
-        self._add(wanted, lane)
-        self._crew.dispatch()
-        try:
-            settlement = await caller
-        except asyncio.CancelledError:
-            self._withdraw(wanted, lane)
-            self._deliveries.forget(lane)
-            raise
-        self._deliveries.delivered(lane, run, (mark_of(run, settlement),), None)
-        return CallResult(run, settlement)
+        return await self._newest.read(Question(operation, api, dates), max_age)
 
     def stop(self) -> None:
         """Take nothing more: calls not yet made end as skipped, those in flight may end well."""
@@ -263,7 +274,7 @@ class Engine:
         return self._scheduler.snapshot()
 
     def operations(self) -> tuple[Operation, ...]:
-        """Return the operations that this engine covers."""
+        """Return the operations that this engine covers, in the order of the tenants file."""
         return self._roster.operations()
 
     # --- a pass's side of it (see passes.Yard) -------------------------------------------------
@@ -364,15 +375,45 @@ class Engine:
 
     # --- small things -------------------------------------------------------------------------
 
-    def _add(self, wanted: Call, lane: Lane, attempts: int = 0, now: float | None = None) -> None:
+    async def _call_when_due(self, asked: Question) -> CallResult:
+        run = self._new_id()
+        wanted = self._roster.call(asked.operation, asked.api, asked.dates, run=run, now=self._clock.utc())
+        return await self._make(run, replace(wanted, paced=True))
+
+    async def _make(self, run: str, wanted: Call) -> CallResult:
+        is_new = not self._scheduler.knows(wanted.operation.token)
+        await self.look((wanted,))
+        self._check_open()
+        if is_new:
+            self._state.expect(run, (wanted,))
+        lane = Lane(Budget(1), closed=self._endings.stopped)
+        caller: asyncio.Future[Settlement] = asyncio.get_running_loop().create_future()
+        self._endings.callers[lane] = caller
+        self._add(wanted, lane)
+        self._crew.dispatch()
+        try:
+            settlement = await caller
+        except asyncio.CancelledError:
+            self._withdraw(wanted, lane)
+            self._deliveries.forget(lane)
+            raise
+        if not isinstance(settlement.outcome, Skipped):
+            self._deliveries.delivered(lane, run, (mark_of(run, settlement),), None)
+        return CallResult(run, settlement)
+
+    def _add(
+        self, wanted: Call, lane: Lane, attempts: int = 0, now: float | None = None, *, first: bool = False
+    ) -> None:
         now, due = self._clock.now() if now is None else now, None
         verdict = self._permits.verdict(wanted)
+        if lane.yields and not attempts and not isinstance(verdict, Skipped):
+            verdict = self._endings.spared(wanted, lane) or verdict
         if isinstance(verdict, Skipped) and not lane.closed:
             self._endings.unsent((Ended(wanted, lane, verdict, attempts),))
             return
         if isinstance(verdict, Later):
             due = now + verdict.seconds
-        refused = self._scheduler.add(wanted, lane, now=now, attempts=attempts, due=due)
+        refused = self._scheduler.add(wanted, lane, now=now, attempts=attempts, due=due, first=first)
         if refused is not None:
             self._endings.unsent((refused,))
 

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final, Protocol
 
-from wolkvox_async.marks import tail
 from wolkvox_async.model import Call
+from wolkvox_async.planning import left_of
 from wolkvox_async.scheduling.queues import Lane
 from wolkvox_async.scheduling.scheduler import Scheduler
 
@@ -56,11 +56,15 @@ class Appetite:
                 waiting.set_result(None)
 
     def _wants(self, lane: Lane) -> bool:
-        return lane.closed or (self._scheduler.ready < self._enough and lane.budget.free)
+        return lane.closed or (self._scheduler.has_use_for(lane, self._enough) and lane.budget.free)
 
 
 class Eater(Protocol):
     """Whose calls are fed: a pass."""
+
+    @property
+    def run(self) -> str:
+        """The run's id."""
 
     async def queue(self, calls: list[Call]) -> None:
         """Look the tokens of `calls` up and queue them."""
@@ -76,7 +80,7 @@ class Eater(Protocol):
 
 
 class Feed:
-    """A pass's calls; those that the run has `settled` before are left out."""
+    """A pass's calls; what the run has `settled` of them before is left out."""
 
     def __init__(self, calls: Iterator[Call], settled: frozenset[str], eater: Eater) -> None:
         self._calls: Final = calls
@@ -98,13 +102,20 @@ class Feed:
         """Queue the next portion."""
         portion = list(islice(self._calls, PORTION))
         self.is_over = len(portion) < PORTION
-        wanted = [call for call in portion if tail(call.id) not in self._settled] if self._settled else portion
-        self.spared += len(portion) - len(wanted)
+        wanted = self._left_of(portion) if self._settled else portion
         self.begun += len(wanted)
         if wanted:
             await self._eater.queue(wanted)
         if self.is_over:
             self._eater.fed()
+
+    def _left_of(self, portion: list[Call]) -> list[Call]:
+        run, left = self._eater.run, list[Call]()
+        for call in portion:
+            before = len(left)
+            left.extend(left_of(call, run, self._settled))
+            self.spared += len(left) == before
+        return left
 
     async def _rest(self) -> None:
         try:

@@ -16,6 +16,7 @@ tokens' sake, and what they bring is dropped.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -25,6 +26,7 @@ from wolkvox_async.errors import OutputClosedError, UsageError
 from wolkvox_async.lines import line
 from wolkvox_async.marks import last_marks, mark_of
 from wolkvox_async.model import Call, Skipped
+from wolkvox_async.planning import is_divisible, left_of, parts
 from wolkvox_async.ports import Desk, OpenRun, Sink
 from wolkvox_async.records import (
     Counters,
@@ -43,6 +45,9 @@ from .pipe import Pipe
 from .reading import Reading, pieces
 from .yard import PassParts, Supply, Yard
 
+HOPELESS: Final = 100
+"""Single seconds of a planned call whose answers were cut off, until the rest is not asked for in parts any more."""
+
 UNIT: Final = 65_536  # bytes of answer that take up one more unit of a lane's room
 _COUNTED_AT_ONCE: Final = 5_000  # operations
 
@@ -52,7 +57,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a pass came to; `stopped` when it was ended before its time."""
+    """What a pass came to, in how many `seconds`; `stopped` when it was ended before its time."""
 
     run: str
     counters: Counters
@@ -68,17 +73,24 @@ class Run(Generic[R]):
     """
 
     watches: ClassVar = False  # for ever, on a timetable
+    cuts: ClassVar = True  # calls whose answers were cut off are replaced by their parts
 
     def __init__(self, parts: PassParts, yard: Yard) -> None:
         self.lane: Final = parts.lane
-        self.counters = Counters()  # of the whole run
+        self.spare: Final = parts.spare
+        self.counters = Counters()
+        """What the whole run has come to so far."""
         self.opened: OpenRun | None = None
         self.stopped = False
+        """Whether it was ended before its time."""
         self._parts: Final = parts
         self._yard: Final = yard
         self._total = 0  # calls of the whole run
         self._feed: Supply | None = None
         self._settled = 0
+        self._parts_added = 0  # in place of calls that were cut, which have settled
+        self._cut = 0
+        self._full_seconds: Final[Counter[str]] = Counter()  # that were cut off, by planned call
         self.backlog: Final = Backlog(parts.clock)
         self._held = 0  # of room that the reader's batch takes up
         self._handed: Sequence[Item] = ()  # to the reader, who has not asked for more yet
@@ -119,7 +131,8 @@ class Run(Generic[R]):
         """How many calls the pass has, as far as is known: those settled in the run before are not among them."""
         if self._feed is None:
             return self._total
-        return self._feed.begun if self._feed.is_over else self._total - self._feed.spared
+        planned = self._feed.begun if self._feed.is_over else self._total - self._feed.spared
+        return planned + self._parts_added - self._cut
 
     @property
     def run(self) -> str:
@@ -169,6 +182,23 @@ class Run(Generic[R]):
         if self._reader is not None:
             self._wake()
 
+    def may_cut(self, call: Call) -> bool:
+        """Tell whether a call whose answer was cut off is asked for in parts; a single second is counted instead."""
+        planned = None if call.reach is None else call.reach.part_of
+        if is_divisible(call):
+            return planned is None or self._full_seconds[planned] < HOPELESS
+        if planned is not None:
+            self._full_seconds[planned] += 1
+        return False
+
+    def cut(self, call: Call) -> list[Call]:
+        """Take in that a call is replaced by its parts; return what of them is left to do."""
+        settled = frozenset[str]() if self.opened is None else self.opened.settled
+        left = [each for part in parts(call, self.run) for each in left_of(part, self.run, settled)]
+        self._parts_added += len(left)
+        self._cut += 1
+        return left
+
     def stop(self) -> None:
         """Note that the pass ends before its time; what was not called is settled as skipped."""
         self.stopped = self.stopped or not self.finished
@@ -186,7 +216,8 @@ class Run(Generic[R]):
     @property
     def finished(self) -> bool:
         """Whether every planned call has ended."""
-        return self._feed is not None and self._feed.is_over and self._settled == self._feed.begun
+        feed = self._feed
+        return feed is not None and feed.is_over and self._settled == feed.begun + self._parts_added
 
     # --- out ------------------------------------------------------------------------------
 
@@ -296,12 +327,15 @@ class Run(Generic[R]):
                 if record["type"] != "row":
                     self._handed = (item,)
                 yield cast("R", record)
+            if not isinstance(item, Gap) and item.cut_id is not None:
+                self._handed = (item,)  # of which there are no records
             self._acknowledge()
 
     def _as_lines(self, batch: list[Item]) -> Iterator[bytes]:
         for lines, items in pieces(self.run, batch):
             self._handed = items
-            yield lines
+            if lines:
+                yield lines
             self._acknowledge()
 
     def _acknowledge(self) -> None:
@@ -323,4 +357,8 @@ class Run(Generic[R]):
 
 
 class Records(Run[Record]):
-    """The records of one pass, as they come."""
+    """The records of one pass, as they come: the `run` record, of each call its rows and `call` record, a `run` record.
+
+    Use it as a block and read it once: by iterating (dictionaries), by `lines` (bytes) or
+    by `write_to`. Leaving the block early forgets what was not called yet. One task reads it.
+    """

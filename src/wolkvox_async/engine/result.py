@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from wolkvox_async.model import CallError, Failed, Ok, Skipped
@@ -33,10 +34,25 @@ class CallResult:
         return outcome.rows if isinstance(outcome, Ok) else []
 
     @property
+    def truncated(self) -> bool:
+        """Whether rows may be missing: there are as many as the vendor ever sends. `fetch` asks again, in parts."""
+        return len(self.rows) >= self.settlement.call.most_rows
+
+    @property
     def error(self) -> CallError | None:
         """Why the call failed or was skipped."""
         outcome = self.settlement.outcome
         return outcome.error if isinstance(outcome, Failed | Skipped) else None
+
+    @property
+    def at(self) -> datetime:
+        """When the answer was complete, or it was clear that there would be none; UTC."""
+        return self.settlement.at
+
+    @property
+    def due(self) -> datetime | None:
+        """From when on the same may be asked again, UTC; None when the call failed, or its token is not to be used."""
+        return self.settlement.due
 
     @property
     def attempts(self) -> int:

@@ -13,7 +13,7 @@ from wolkvox_async.model import Call, Operation, Token
 from wolkvox_async.planning import DateRange, MonthWord, Subscription, Wanted, call, counts, plan, windows
 from wolkvox_async.scheduling.subjects import Subject, Subjects
 from wolkvox_async.selection import restrict, select, subscribed
-from wolkvox_async.windows import timezone
+from wolkvox_async.windows import in_days, timezone
 
 T = TypeVar("T")
 
@@ -53,6 +53,9 @@ class Roster:
         self._by_path: Final = {subscription.operation.path: subscription for subscription in subscriptions}
         self._catalog: Final = catalog
         self._renewed: Final[dict[str, Operation]] = {}  # those whose token changed
+
+    def __iter__(self) -> Iterator[Subscription]:
+        return iter(self._by_path.values())
 
     def operations(self) -> tuple[Operation, ...]:
         """Return them all, with the tokens that are known now."""
@@ -112,9 +115,13 @@ class Roster:
             raise UsageError(f"no endpoint is called {api!r}: `wolkvox-async apis` lists them")
         if dates is not None and endpoint.dates is Dates.NEVER:
             raise ValueError(f"the endpoint {endpoint.name} takes no dates")
-        (window, *more) = windows(dates, now.astimezone(timezone(found.operation.timezone)))
+        (endpoint, *others) = endpoint.variants()
+        if others:
+            raise ValueError(f"the endpoint {endpoint.name} is one call for each of its parameters: use fetch()")
+        (window, *more) = windows(dates, now.astimezone(timezone(found.operation.timezone)), endpoint.days)
         if more:
-            raise ValueError("one call covers one calendar month: use fetch() for longer ranges")
+            most = "one calendar month" if endpoint.days is None else in_days(endpoint.days)
+            raise ValueError(f"one call covers {most}: use fetch() for longer ranges")
         planned = call(found.operation, endpoint, run=run, window=window, interval=self._interval)
         return replace(planned, paced=False)
 

@@ -18,6 +18,7 @@ from itertools import islice
 from typing import Final, Protocol
 
 from wolkvox_async.identity import CallIds
+from wolkvox_async.marks import asked_beside
 from wolkvox_async.model import Call, GapReason, Slot
 from wolkvox_async.ports import Alarm, Clock, LastSlot, SlotKey
 from wolkvox_async.records import Gap, Settlement
@@ -319,7 +320,7 @@ class Timekeeper:
 
 def _gap(watched: Watched, slot: Slot, reason: GapReason) -> Gap:
     subject = watched.subject
-    return Gap(subject.operation, subject.api, slot, reason, subject.window(slot))
+    return Gap(subject.operation, subject.api, slot, reason, subject.window(slot), subject.params)
 
 
 def _moved(subject: Subject, last: Slot) -> Slot:
@@ -329,6 +330,11 @@ def _moved(subject: Subject, last: Slot) -> Slot:
 
 def _later(one: Slot | None, other: Slot | None) -> Slot | None:
     return max((slot for slot in (one, other) if slot is not None), key=lambda slot: slot.due, default=None)
+
+
+def _beside(known: str) -> str:
+    _, mark, params = known.partition("?")
+    return mark + params
 
 
 class _Known:
@@ -343,8 +349,12 @@ class _Known:
         """Return the last slot of a subject that is known of."""
         operation = subject.operation
         months = self._by_month.get((operation.tenant, operation.name, subject.api), {})
-        month = subject.month(now)
-        found = [last for known, last in months.items() if month is None or known == month]
+        month, beside = subject.month(now), asked_beside(subject.params)
+        found = [
+            last
+            for known, last in months.items()
+            if (_beside(known) == beside if month is None else known == month + beside)
+        ]
         if not found:
             return None
         last = max(found, key=lambda one: one.due)

@@ -48,9 +48,13 @@ class WatchParts:
 
 
 class Watch(Run[WatchRecord]):
-    """The records of everything that is watched, as they come."""
+    """The records of everything that is watched, as they come; used and read as the `Records` of a pass.
+
+    What is watched may be replaced meanwhile.
+    """
 
     watches: ClassVar = True
+    cuts: ClassVar = False  # a slot has one end
 
     def __init__(self, parts: PassParts, yard: Yard, watch: WatchParts) -> None:
         super().__init__(parts, yard)

@@ -11,6 +11,8 @@ from wolkvox_async.model import Call, GapReason
 from wolkvox_async.ports import Clock, OpenRun, RunOrder
 from wolkvox_async.scheduling.queues import Lane
 
+from .spare import Spare
+
 if TYPE_CHECKING:
     from .passes import Run
 
@@ -84,3 +86,4 @@ class PassParts:
     version: str
     counts: Callable[[OpenRun], Iterator[int]]
     supply: Callable[[Any, OpenRun], Supply]  # to the run, as it was opened
+    spare: Spare | None = None  # of a backfill: what it may take of the quotas

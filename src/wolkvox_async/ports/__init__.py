@@ -27,7 +27,7 @@ from .state import (
 )
 from .store import Append, Appended, Conflict, Full, Held, Message, Store, Stored
 from .time import Alarm, Clock
-from .tokens import TokenSource
+from .tokens import SecretPlugin, TokenSource
 from .transport import Transport, Turn
 
 __all__ = [
@@ -58,6 +58,7 @@ __all__ = [
     "Place",
     "Refusal",
     "RunOrder",
+    "SecretPlugin",
     "Sink",
     "SlotKey",
     "SlotMissed",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from wolkvox_async.model import Call, ErrorKind, GapReason, Operation, Outcome, Slot
+from wolkvox_async.records import OutcomeName, outcome_name
 
 
 # There is one for every call, so it is not frozen at run time, where that would double what making it costs.
@@ -17,6 +18,11 @@ class CallSettled:
     outcome: Outcome
     attempts: int
     seconds: float
+
+    @property
+    def ended(self) -> OutcomeName:
+        """`ok`, `empty`, `failed` or `skipped`."""
+        return outcome_name(self.outcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,7 @@ class SlotMissed:
 
 
 Event: TypeAlias = CallSettled | AttemptFailed | TokenClosed | SlotMissed
+"""What a hook hears of; more kinds may be added, so a hook passes over those it does not know."""
 
 
 class Hook(Protocol):

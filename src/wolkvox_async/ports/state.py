@@ -67,6 +67,14 @@ class Leases(Protocol):
         """
         ...
 
+    def want(self, token: str) -> None:
+        """Let whoever has `token` know, for a second or two, that it is waited for."""
+        ...
+
+    def is_wanted(self, token: str) -> bool:
+        """Tell whether another waits for `token`, held by us or not."""
+        ...
+
     def begin(self, token: str, hold: float) -> None:
         """Note, before anything is sent, that an attempt begins.
 
@@ -233,7 +241,7 @@ class Diary(Protocol):
 
 
 class State(Leases, Knowledge, Ledger, Diary, Protocol):
-    """All of it, as one thing that is opened and closed."""
+    """What outlives a process: leases, what is known of tokens, runs, slots; one thing that is closed in the end."""
 
     def note_servers(self, down: Mapping[str, float], short: Mapping[str, float]) -> None:
         """Note which servers are down, and in how many seconds each is tried again.

@@ -22,7 +22,7 @@ from wolkvox_async.model import AttemptOutcome, GapReason, Token
 
 from .circuits import sign
 from .missing import waited_after
-from .queues import Budget, Entry, Lane, Line, Past, SerialQueue, State, outlived
+from .queues import LATER, Budget, Entry, Lane, Line, Past, SerialQueue, State, outlived
 from .retry import ServerPolicy
 from .servers import Calendar, Server, Servers
 
@@ -95,7 +95,7 @@ class Places:
             queue.due = due
             self.later.push(queue)
         else:
-            queue.due = since
+            queue.due = since + LATER if queue.lane.yields else since
             self.ready.push(queue)
 
     def lose_first(self, queue: SerialQueue, rest: list[Entry], now: float) -> None:
@@ -114,7 +114,14 @@ class Places:
         for entry in others:
             heir.append(entry)
         self.tokens[queue.token] = heir
-        self.arm(heir, now, since=min(queue.due, now))
+        self.arm(heir, now, since=min(queue.since, now))
+
+    def put_before_yielding(self, queue: SerialQueue, entry: Entry, now: float) -> None:
+        """Have a call go before those of its token that yield, but for the one in flight."""
+        if queue.line is not None and queue.lane.yields:
+            self.put_first(queue, entry, now)
+        else:
+            queue.insert(entry, behind=queue.before_yielding())
 
     def put_first(self, queue: SerialQueue, entry: Entry, now: float) -> None:
         """Have a call go before the others of its token, but for the one in flight."""
@@ -127,7 +134,7 @@ class Places:
         for other in queue.entries():
             heir.append(other)
         self.tokens[queue.token] = heir
-        self.arm(heir, now, since=min(queue.due, now))
+        self.arm(heir, now, since=min(queue.since, now))
 
     def take_call(self, queue: SerialQueue, call: str, now: float) -> Entry | None:
         """Remove the call of that id, unless it is in flight; what the token was woken for is passed on."""
@@ -166,6 +173,8 @@ class Places:
         later = self.later
         while later.count and (queue := later.first()) is not None and queue.due <= now:
             later.pop()
+            if queue.lane.yields:
+                queue.due += LATER
             self.ready.push(queue)
         while self.down and (server := self._probes.due(now)) is not None:
             server.offered = True
@@ -201,6 +210,17 @@ class Places:
         self.lose_first(queue, rest, now)
         self._pass_on(queue, now)
         return [first, *leaving]
+
+    @property
+    def has_urgent(self) -> bool:
+        """Whether a token is ready whose first call does not yield."""
+        first = self.ready.first()
+        return first is not None and first.due < LATER
+
+    def is_waited_for(self, server: Server) -> bool:
+        """Tell whether a token whose first call does not yield waits for a slot, in all or at `server`."""
+        first = server.parked.first()
+        return self.has_urgent or (first is not None and first.due < LATER)
 
     # --- what comes free ----------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from heapq import heapify, heappop, heappush
+from itertools import islice, takewhile
 from typing import Any, Final, TypeAlias
 
 from wolkvox_async.model import Call, ErrorKind, Failed, Token
@@ -33,7 +34,11 @@ from wolkvox_async.model import Call, ErrorKind, Failed, Token
 from .retry import UNTRIED, Trials
 
 _FIRST_SWEEP: Final = 64
+_PARTS: Final = 4  # of an entry
 _MANY: Final = 256  # parts of entries
+
+LATER: Final = 2.0**40
+"""Seconds that tokens whose first call yields stand behind their time in a line, so behind all others."""
 
 
 class State(IntEnum):
@@ -50,13 +55,15 @@ class State(IntEnum):
 class Lane:
     """Calls that belong together, such as one pass; its budget bounds what is undelivered.
 
-    Unless it `holds`, a call that failed says nothing about the others of its token.
+    Unless it `holds`, a call that failed says nothing about the others of its token. One that
+    `yields` is in no hurry: calls of other lanes go before its own.
     """
 
     budget: Budget
     closed: bool = False  # takes no more calls, and retries none
     holds: bool = True
     held: dict[Token, Failed] = field(default_factory=dict)  # tokens whose further calls are skipped, and why
+    yields: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -118,6 +125,11 @@ class SerialQueue:
         self.line: Line | None = None  # where it stands; None while it is in flight
 
     @property
+    def since(self) -> float:
+        """When it was ready, where it stands among those who are."""
+        return self.due - LATER if self.due >= LATER else self.due
+
+    @property
     def state(self) -> State:
         """Where the token is."""
         return State.IN_FLIGHT if self.line is None else self.line.state
@@ -147,14 +159,21 @@ class SerialQueue:
             rest = self.rest = deque(rest)  # which is large, but quick to take from at the front
         rest.extend(entry)
 
-    def insert(self, entry: Entry) -> None:
-        """Put a call behind the first one, before the others."""
+    def insert(self, entry: Entry, *, behind: int = 0) -> None:
+        """Put a call behind the first one and so many others, before the rest."""
         if isinstance(self.rest, deque):
+            self.rest.rotate(-_PARTS * behind)
             self.rest.extendleft(reversed(entry))
+            self.rest.rotate(_PARTS * behind)
         elif self.rest is None:
             self.rest = list(entry)
         else:
-            self.rest[:0] = entry
+            self.rest[_PARTS * behind : _PARTS * behind] = entry
+
+    def before_yielding(self) -> int:
+        """Return how many calls stand behind the first one before any that yields."""
+        lanes = islice(self.rest or (), 1, None, _PARTS)
+        return sum(1 for _ in takewhile(lambda lane: not lane.yields, lanes))
 
     def entries(self) -> list[Entry]:
         """Return all calls, the first one first."""

@@ -9,6 +9,11 @@ tokens are ready and k slots exist, a ready token starts within ceil(n / k) turn
 exception: a token whose server and lane are both short gives way to tokens that can use
 what is free of either.)
 
+A lane may yield (a backfill does). Its calls stand behind all others of their token, and a
+token whose first call yields behind all other tokens, wherever it stands; its turn ends
+after the call in flight when others wait for its slot. So a call that does not yield waits
+for one that does no longer than until one that is in flight has ended.
+
 A server that is down (see circuits) has nothing free, but for one probe at a time. Who is
 probe rotates: after it the token queues last, and a token without room in its lane is
 passed over. A call that finds the circuit open when it fails has used up no attempt. It
@@ -78,16 +83,28 @@ class Scheduler:
         self._places: Final = Places(limits.per_server, servers or ServerPolicy(), self._retry.patience)
         self._turns: Final = Turns(self._places, limits)
         self._endings: Final = Endings(self._places, self._retry, holds=after_failure == "hold")
+        self._yields = False  # there were calls that yield
 
     # --- calls come in, attempts go out ---------------------------------------------
 
-    def add(self, call: Call, lane: Lane, *, now: float, attempts: int = 0, due: float | None = None) -> Ended | None:
+    def add(
+        self,
+        call: Call,
+        lane: Lane,
+        *,
+        now: float,
+        attempts: int = 0,
+        due: float | None = None,
+        first: bool = False,
+    ) -> Ended | None:
         """Queue `call` behind the others of its token; a call that cannot be made ends at once.
 
         Before `due` it is not sent, nor is what stands behind it. `attempts` counts what was
         tried already, under a token that was replaced since. A closing reading goes first, and
-        is queued though the token's quota is used up.
+        is queued though the token's quota is used up. What comes `first` goes before other calls
+        of its token, but not before those that its lane yields to.
         """
+        self._yields = self._yields or lane.yields
         found = self._places.tokens.get(call.operation.token)
         queue, past = (found, found.past) if isinstance(found, SerialQueue) else (None, found)
         is_closing = call.is_closing
@@ -102,8 +119,10 @@ class Scheduler:
         if queue is None:
             own = own if past is None else outlived(past, own, now)
             self._places.enter(SerialQueue(call, lane, now, own), now)
-        elif is_closing:
+        elif is_closing or (first and not lane.yields):
             self._places.put_first(queue, (call, lane, now, own), now)
+        elif first or (self._yields and not lane.yields):
+            self._places.put_before_yielding(queue, (call, lane, now, own), now)
         else:
             queue.append((call, lane, now, own))
         return None
@@ -284,6 +303,11 @@ class Scheduler:
     def ready(self) -> int:
         """How many tokens could start if there were slots."""
         return self._places.ready.count
+
+    def has_use_for(self, lane: Lane, enough: int) -> bool:
+        """Tell whether fewer than `enough` tokens could start; those that yield to `lane` do not count if all yield."""
+        ready = self._places.ready
+        return ready.count < enough or not (lane.yields or self._places.has_urgent)
 
     @property
     def is_waited_for(self) -> bool:

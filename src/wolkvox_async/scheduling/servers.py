@@ -144,7 +144,7 @@ class Server(Budget):
         if queue is None:
             return None
         opened_at = self.circuit.opened_at
-        return self.patience + (queue.due if opened_at is None else max(opened_at, queue.added))
+        return self.patience + (queue.since if opened_at is None else max(opened_at, queue.added))
 
     def out_of_patience_first(self) -> SerialQueue | None:
         """Return the queue whose patience ends first; None when no queue waits for the circuit or retries."""

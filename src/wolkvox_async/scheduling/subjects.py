@@ -13,14 +13,17 @@ from datetime import datetime, tzinfo
 from typing import Final
 
 from wolkvox_async.identity import CallIds, spelled
-from wolkvox_async.model import Call, Operation, Slot
+from wolkvox_async.model import DATE_NAMES, Call, Operation, Params, Slot
+from wolkvox_async.model import question as as_text
 from wolkvox_async.planning import DateRange, MonthWord, Question, Subscription, Wanted, windows
-from wolkvox_async.windows import Window, parse_start, timezone
+from wolkvox_async.windows import Window, in_days, parse_start, timezone
 
 from .calendar import Grid, Timetable
 
 SHORTEST: Final = 0.1  # seconds
 LONGEST: Final = 31 * 86_400.0
+
+_LONGEST_MONTH: Final = 31  # days
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,8 @@ class Subject:
         made = question.call(self.operation, ids.of(f"{self.key}{slot.due}"))
         made.slot = slot
         if question.window is not None and self._is_open:
-            made.remembered = f"{self.api}?date_ini={question.window.date_ini}"
+            params = self.wanted.endpoint.params
+            made.remembered = as_text(self.api, (*params, (DATE_NAMES[0], question.window.date_ini)))
         return made
 
     @property
@@ -70,8 +74,13 @@ class Subject:
         local = slot.at.astimezone(zone)
         if isinstance(dates, DateRange):  # it may have begun since, if the slot was missed long ago
             local = max(local, parse_start(dates.start, zone))
-        found = windows(dates, local)
+        found = windows(dates, local, self.wanted.endpoint.days)
         return found[min(self.part, len(found) - 1)]
+
+    @property
+    def params(self) -> Params:
+        """The parameters that are asked for."""
+        return self.wanted.endpoint.params
 
     def month(self, now: int) -> str | None:
         """Return the month (YYYYmm) that is always asked for; empty without dates, None where it goes with the time."""
@@ -116,7 +125,8 @@ class Subjects:
 
     def _of(self, operation: Operation, wanted: Wanted, now: datetime) -> Iterator[Subject]:
         zone, interval = timezone(operation.timezone), wanted.endpoint.pause(self._interval)
-        for part in range(len(windows(wanted.dates, now.astimezone(zone)))):
+        _check_days(wanted)
+        for part in range(len(windows(wanted.dates, now.astimezone(zone), wanted.endpoint.days))):
             asked = _asked(wanted, part)
             first = self._asked.setdefault((operation.token.id, asked), operation.path)
             if first != operation.path:
@@ -143,6 +153,16 @@ def _check(interval: float) -> None:
     if not SHORTEST <= interval <= LONGEST:
         raise ValueError(
             f"what is watched needs an interval of {SHORTEST:g} s to 31 days, not {interval:g} s (--interval)"
+        )
+
+
+def _check_days(wanted: Wanted) -> None:
+    """Refuse whole months where that many calls go with them: months differ, and what is watched does not."""
+    days, word = wanted.endpoint.days, wanted.dates
+    if isinstance(word, str) and days is not None and days < _LONGEST_MONTH:
+        raise ValueError(
+            f"{wanted.endpoint.name} is asked for {in_days(days)} at most, so its {word} cannot be watched: "
+            "name dates, or use fetch"
         )
 
 

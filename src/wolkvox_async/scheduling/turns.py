@@ -117,7 +117,8 @@ class Turns:
 
     def _goes_on(self, turn: Turn, now: float) -> bool:
         queue, server = turn.queue, turn.server
-        budget = queue.lane.budget
+        lane = queue.lane
+        budget = lane.budget
         return (
             turn.calls < self._longest
             and now - turn.started < self._seconds
@@ -126,4 +127,5 @@ class Turns:
             and budget.used < _OVERDRAFT * budget.limit
             and len(self.in_flight) < self.most
             and server.goes_on_with(queue, now)
+            and not (lane.yields and self._places.is_waited_for(server))
         )

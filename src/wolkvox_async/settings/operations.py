@@ -23,7 +23,7 @@ from .places import Path
 from .servers import complain_about_server
 from .shapes import OperationShape
 from .timezones import DEFAULT_TIMEZONE, Timezones
-from .tokens import read_reference
+from .tokens import Plugins, read_reference
 from .wanted import DEFAULT_APIS, WantedReader
 from .wording import check
 
@@ -86,6 +86,7 @@ class OperationReader:
         self._timezones: Final = Timezones(complaints)
         self._defaults: Final = _Defaults(root, self._timezones, wanted)
         self._servers: Final[dict[str, str]] = {}
+        self._plugins: Final = Plugins()
         self.literals: Final[list[Path]] = []
         """Where tokens stand in the file itself."""
 
@@ -130,7 +131,7 @@ class OperationReader:
     def _read_reference(self, item: Mapping[str, Any], path: Path) -> TokenReference | None:
         place = (*path, "token")
         written = item.get("token")
-        reference = read_reference(written, place, self._complaints)
+        reference = read_reference(written, place, self._complaints, self._plugins)
         if isinstance(reference, LiteralReference) and isinstance(written, str):
             self.literals.append(place)
             if self._rules.exposed:

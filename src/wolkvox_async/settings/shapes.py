@@ -12,6 +12,7 @@ reader: one tree of models for 100,000 operations takes hundreds of megabytes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
@@ -33,7 +34,8 @@ _PLAIN_PATTERN: Final = r"^[a-z0-9_]+$"
 _SERVER_PATTERN: Final = r"^[^\u0000-\u001f\u007f]{1,200}$"
 _TEXT: Final = "(text)"
 _OBJECT: Final = "(object)"
-TAGS: Final = frozenset({_TEXT, _OBJECT})
+_LIST: Final = "(list)"
+TAGS: Final = frozenset({_TEXT, _OBJECT, _LIST})
 """What error locations hold beside keys and positions."""
 
 
@@ -44,6 +46,10 @@ def _pattern(pattern: str) -> Any:
 
 def _text_or_object(value: Any) -> str:
     return _TEXT if isinstance(value, str) else _OBJECT
+
+
+def _text_or_list(value: Any) -> str:
+    return _TEXT if isinstance(value, str) else _LIST
 
 
 def _let_tokens_pass(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
@@ -69,14 +75,17 @@ class KeyringShape(_Shape):
 
 
 class TokenShape(_Shape):
-    """Where the token is found: exactly one of the four."""
+    """Where the token is found: exactly one of these ways."""
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+    # Plug-ins are further keys: which, is known to those who read and describe references.
+    model_config = ConfigDict(extra="allow", json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
     env: str = Field(default_factory=str)
     """Name of an environment variable."""
     file: str = Field(default_factory=str)
     """Path of a file, relative to the tenants file; one newline at its end is dropped."""
+    secret: str = Field(default_factory=str)
+    """Name of a file in the secrets folder (`secrets_dir`); one newline at its end is dropped."""
     command: Annotated[list[str], Field(json_schema_extra={"minItems": 1})] = Field(default_factory=list)
     """A program and its arguments, run without a shell; what it prints is the token."""
     keyring: Annotated[
@@ -149,6 +158,8 @@ class DefaultsShape(_Shape):
     """Endpoints to call; without it `interactions` and `gamification`."""
     timezone: str = Field(default_factory=str)
     """Timezone of the IANA database; without it `America/Bogota`."""
+    secrets_dir: str = Field(default_factory=str)
+    """Folder of the secrets that operations name, relative to the tenants file; without it `/run/secrets`."""
 
 
 class EndpointShape(_Shape):
@@ -160,10 +171,25 @@ class EndpointShape(_Shape):
     """The vendor's file without `.php`; without it `billing`."""
     interval: Annotated[float, Field(json_schema_extra={"minimum": 0})] = Field(default_factory=float)
     """Least time in seconds between two calls of one token; without it 300."""
-    params: dict[str, str] = Field(default_factory=dict)
-    """Further parameters of the request."""
+    params: dict[
+        str,
+        Annotated[
+            Annotated[str, Tag(_TEXT)]
+            | Annotated[list[str], Field(json_schema_extra={"minItems": 1, "uniqueItems": True}), Tag(_LIST)],
+            Discriminator(_text_or_list),
+        ],
+    ] = Field(default_factory=dict)
+    """Further parameters of the request; of a list every value is asked for in a call of its own."""
     dates: Literal["never", "optional", "required"] = Field(default_factory=lambda: "never")
     """Whether it takes dates; without it `never`."""
+    days: Annotated[int, Field(json_schema_extra={"minimum": 1, "maximum": 366})] = Field(default_factory=int)
+    """How many calendar days one call may cover; without it a calendar month."""
+    date_names: Annotated[list[str], Field(json_schema_extra={"minItems": 2, "maxItems": 2})] = Field(
+        default_factory=list
+    )
+    """The vendor's names for the first and the last second; without it `date_ini` and `date_end`."""
+    most_rows: Annotated[int, Field(json_schema_extra={"minimum": 1})] = Field(default_factory=int)
+    """How many rows the vendor sends at most, so that an answer with as many may be cut off; without it 60000."""
     counts: str = Field(default_factory=str)
     """What it counts, for the listing."""
     kind: Literal["level", "usage", "other"] = Field(default_factory=lambda: "other")
@@ -192,9 +218,14 @@ class _WithoutTitles(GenerateJsonSchema):
         return False
 
 
-def file_schema() -> dict[str, Any]:
-    """Return the JSON Schema of the tenants file, without its dialect."""
-    return _tidied(FileShape.model_json_schema(schema_generator=_WithoutTitles))
+def file_schema(plugins: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the JSON Schema of the tenants file, without its dialect; `plugins` find tokens as well."""
+    schema = _tidied(FileShape.model_json_schema(schema_generator=_WithoutTitles))
+    token = schema["$defs"]["Token"]
+    for name in plugins:
+        token["properties"][name] = {"type": "object", "description": f"What the plug-in {name} is told."}
+    token["additionalProperties"] = False
+    return schema
 
 
 def _tidied(schema: dict[str, Any]) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class WantedReader:
                 self._complaints.add(place, f"the endpoint {shown(name)} stands twice in this list", first=places[name])
             wanted.setdefault(name, found)
             places.setdefault(name, place)
-        return tuple(wanted.values())
+        return tuple(each for one in wanted.values() for each in one.variants())
 
     def _read_item(self, item: Any, zone: tzinfo, path: Path) -> Wanted | None:
         match item:

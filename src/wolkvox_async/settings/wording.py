@@ -124,6 +124,10 @@ def _noun(path: Path) -> str:
     """Name what stands at `path`, as the value of its key."""
     if len(path) > 1 and isinstance(path[-1], str) and path[-2] in _NAMED:
         return f"{_NAMED[path[-2]]} {shown(path[-1])}"
+    if len(path) > 2 and isinstance(path[-1], int) and path[-3] in _NAMED:
+        return f"each value of {_NAMED[path[-3]]} {shown(str(path[-2]))}"
+    if path[-2:-1] == ("date_names",):
+        return "each of date_names"
     if path and path[-1] in ("tenants", "operations", "endpoints", "apis", "token", "keyring"):
         return str(path[-1])
     if path[-2:-1] == ("command",):

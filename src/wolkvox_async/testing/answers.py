@@ -47,6 +47,11 @@ NOT_FOUND: Final = Reply(404, b"<html><head><title>404 Not Found</title></head><
 NO_REQUEST: Final = Reply(400, b"<html><head><title>400 Bad Request</title></head><body>Bad Request</body></html>")
 
 
+def refused_range(days: int) -> Reply:
+    """Refuse a range of dates that is longer than so many days (GUESS: nobody says in which words)."""
+    return _said(400, "BAD REQUEST", f"THE RANGE OF DATES EXCEEDS {days} DAYS")
+
+
 def unknown_api(api: str) -> Reply:
     """Refuse an endpoint that is not there."""
     return _said(400, "BAD REQUEST", f"THE API {api[:100].upper()} DOES NOT EXIST")

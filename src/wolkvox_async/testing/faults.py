@@ -129,6 +129,7 @@ class Bomb:
 
 
 Wire: TypeAlias = Whole | Silence | Drip | Endless | Cut | Raw | Unasked | Huge | Bomb
+"""How an answer comes over the wire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,7 @@ class Fault:
 
 
 Script: TypeAlias = Fault | Sequence[Fault | None]
+"""A fault for every call, or what each call after the other meets (None: nothing wrong); then all is well."""
 
 
 def fault_of_call(script: Script | None, number: int) -> Fault | None:

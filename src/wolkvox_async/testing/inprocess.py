@@ -1,7 +1,9 @@
 """The simulated vendor without sockets, in virtual time: a transport that is judged as any client.
 
     vendor = InProcess(Profile(operations=100), VirtualClock(begin))
-    async with open_engine(tenants, parts=Parts(transport=vendor, clock=vendor.clock)) as engine:
+    tenants = load_tenants(vendor.tenants_document())
+    parts = Parts(transport=vendor, clock=vendor.clock, environment=vendor.environment())
+    async with open_engine(tenants, parts=parts) as engine:
         ...
     assert vendor.verdict().ok, vendor.verdict()
 
@@ -20,7 +22,7 @@ import asyncio
 import itertools
 from random import Random
 from types import TracebackType
-from typing import Final, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 from urllib.parse import urlencode
 
 from wolkvox_async.model import Answer, Breakdown, Call, ErrorKind, Operation, Params
@@ -34,6 +36,7 @@ from .population import SimulatedOperation, populate
 from .profile import Profile
 from .reception import Reception, Visit, Work
 from .requests import Request, Target
+from .tenants_file import environment, tenants_document
 from .vendor import Vendor
 from .verdict import Verdict
 from .virtual_clock import Happening, VirtualClock
@@ -92,11 +95,19 @@ class InProcess:
 
     def _open_reception(self) -> Reception:
         profile = self.profile
-        vendor = _ByTheMinute(self.operations, apis=profile.apis, rows=profile.rows)
+        vendor = _ByTheMinute(self.operations, apis=profile.apis, rows=profile.rows, reports=profile.reports)
         chance = Random(profile.seed)  # noqa: S311 - no security hangs on it
         reception = Reception(vendor, self._judge, latency=profile.latency, chance=chance, unix=self.clock.unix)
         reception.journal = self._journal if profile.journal else None
         return reception
+
+    def tenants_document(self) -> dict[str, Any]:
+        """Return a tenants file whose tokens are references to `environment`."""
+        return tenants_document(self.operations, self.profile.apis, self.profile.reports)
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that the tenants document refers to, with the made-up tokens."""
+        return environment(self.operations)
 
     # --- the transport
 

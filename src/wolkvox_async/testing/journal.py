@@ -93,3 +93,4 @@ class Crashed:
 
 
 Event: TypeAlias = Asked | Answered | Dropped | Overhasty | Gibberish | Disconnected | Crashed
+"""What a simulator notes in its journal, in the order in which it happened."""

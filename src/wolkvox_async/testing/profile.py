@@ -9,6 +9,7 @@ from .fault_catalog import FAULTS
 from .faults import Fault, Script
 from .judge import Rules
 from .latencies import Fixed, Latency
+from .reports import REPORTS, Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class Profile:
       who there is. The same seed gives the same names, tokens and figures.
     - `latency`: how long the vendor works on a call; `rows`: how many rows it answers.
     - `apis`: the endpoints that the tenants file asks for. The 27 of the billing family
-      exist in any case, others (`information/token_info`) when they stand here.
+      exist in any case, others (`information/token_info`) when they stand here, or are among
+      the `reports`: endpoints with dates, parameters and a limit of rows.
     - `faults`: what is wrong with operations, by path (`acme/bogota`), by number (`3`) or
       token id.
     - `poison`: the share of operations, from 0 to 1, that get one of the faults `poisons`.
@@ -41,6 +43,7 @@ class Profile:
     latency: Latency = field(default_factory=Fixed)
     rows: int = 1
     apis: tuple[str, ...] = ("interactions", "gamification")
+    reports: tuple[Report, ...] = REPORTS
     faults: Mapping[str, Script] = field(default_factory=dict)
     poison: float = 0.0
     poisons: tuple[Fault, ...] = (FAULTS["refused"], FAULTS["hang"], FAULTS["garbage"])

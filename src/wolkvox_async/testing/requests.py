@@ -17,6 +17,8 @@ from enum import Enum
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from wolkvox_async.model import Params
+
 HEAD_END: Final = b"\r\n\r\n"
 MAX_HEAD: Final = 65_536
 
@@ -60,8 +62,8 @@ class Target:
     """What a request target asks for.
 
     `api` is the endpoint as records write it, empty when the query names none; `query`
-    is everything that distinguishes one call of a token from another, in a fixed order.
-    `credential` tells that the target holds what looks like a token.
+    is everything that distinguishes one call of a token from another, in a fixed order, and
+    `asked` the same as pairs. `credential` tells that the target holds what looks like a token.
     """
 
     aim: Aim
@@ -69,6 +71,7 @@ class Target:
     query: str = ""
     until: str = ""
     credential: bool = False
+    asked: Params = ()
 
 
 def read_head(head: bytes) -> Request | None:
@@ -120,7 +123,7 @@ def read_target(text: str) -> Target:
     api = asked.get("api", "")
     name = api if matched[1] == "billing" or not api else f"{matched[1]}/{api}"
     query = "&".join(f"{key}={value}" for key, value in sorted(pairs))
-    return Target(Aim.API, name, f"{matched[1]}?{query}", asked.get("date_end", ""), credential)
+    return Target(Aim.API, name, f"{matched[1]}?{query}", asked.get("date_end", ""), credential, tuple(pairs))
 
 
 def looks_like_credential(text: str) -> bool:

@@ -113,7 +113,8 @@ class Simulator:
         operations = populate(
             seed=profile.seed, operations=profile.operations, tenants=profile.tenant_count, servers=names
         )
-        vendor = Vendor(operations, apis=profile.apis, rows=profile.rows, trap=self._address(trap) + TRAP_PATH)
+        trap_address = self._address(trap) + TRAP_PATH
+        vendor = Vendor(operations, apis=profile.apis, rows=profile.rows, trap=trap_address, reports=profile.reports)
         reception = Reception(
             vendor,
             self._judge,
@@ -189,7 +190,7 @@ class Simulator:
 
     def tenants_document(self) -> dict[str, Any]:
         """Return a tenants file whose tokens are references to `environment`."""
-        return tenants_document(self.operations, self.profile.apis)
+        return tenants_document(self.operations, self.profile.apis, self.profile.reports)
 
     def environment(self) -> dict[str, str]:
         """Return the variables that the tenants document refers to, with the made-up tokens."""
@@ -197,7 +198,7 @@ class Simulator:
 
     def write_tenants(self, directory: Path) -> Path:
         """Write a tenants file and the files it refers to into `directory`; return its path. Blocks."""
-        return write_tenants(directory, self.operations, self.profile.apis)
+        return write_tenants(directory, self.operations, self.profile.apis, self.profile.reports)
 
     def _started(self) -> Reception:
         if self._reception is None:

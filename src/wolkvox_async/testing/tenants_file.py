@@ -14,13 +14,16 @@ import orjson
 from wolkvox_async.catalog import Catalog
 
 from .population import TIMEZONE, SimulatedOperation
+from .reports import Report, endpoint
 
 _SEGMENTS: Final = ("retail", "bank", "health", "travel")
 
 
-def tenants_document(operations: Iterable[SimulatedOperation], apis: Sequence[str]) -> dict[str, Any]:
+def tenants_document(
+    operations: Iterable[SimulatedOperation], apis: Sequence[str], reports: Sequence[Report] = ()
+) -> dict[str, Any]:
     """Return the document with a variable of the environment for each token."""
-    return _document(operations, apis, lambda operation: {"env": _variable(operation)})
+    return _document(operations, apis, reports, lambda operation: {"env": _variable(operation)})
 
 
 def environment(operations: Iterable[SimulatedOperation]) -> dict[str, str]:
@@ -28,7 +31,9 @@ def environment(operations: Iterable[SimulatedOperation]) -> dict[str, str]:
     return {_variable(operation): operation.token.reveal() for operation in operations}
 
 
-def write_tenants(directory: Path, operations: Sequence[SimulatedOperation], apis: Sequence[str]) -> Path:
+def write_tenants(
+    directory: Path, operations: Sequence[SimulatedOperation], apis: Sequence[str], reports: Sequence[Report] = ()
+) -> Path:
     """Write `tenants.json`, and each token into a file of `secrets` that only the owner reads."""
     secrets = directory / "secrets"
     directory.mkdir(parents=True, exist_ok=True)
@@ -36,7 +41,7 @@ def write_tenants(directory: Path, operations: Sequence[SimulatedOperation], api
     secrets.chmod(0o700)
     for operation in operations:
         _write_secret(secrets / _file_name(operation), operation.token.reveal())
-    document = _document(operations, apis, lambda operation: {"file": f"secrets/{_file_name(operation)}"})
+    document = _document(operations, apis, reports, lambda operation: {"file": f"secrets/{_file_name(operation)}"})
     path = directory / "tenants.json"
     path.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     return path
@@ -45,6 +50,7 @@ def write_tenants(directory: Path, operations: Sequence[SimulatedOperation], api
 def _document(
     operations: Iterable[SimulatedOperation],
     apis: Sequence[str],
+    reports: Sequence[Report],
     reference: Callable[[SimulatedOperation], dict[str, str]],
 ) -> dict[str, Any]:
     tenants = [
@@ -60,10 +66,16 @@ def _document(
     ]
     document: dict[str, Any] = {"defaults": {"apis": list(apis), "timezone": TIMEZONE}, "tenants": tenants}
     catalog = Catalog()
-    added = [api.rpartition("/") for api in apis if catalog.get(api) is None]
+    known = {report.name: endpoint(report) for report in reports}
+    added = [known.get(api) or _plain(api) for api in apis if catalog.get(api) is None]
     if added:
-        document["endpoints"] = [{"file": file or "billing", "api": api} for file, _, api in added]
+        document["endpoints"] = added
     return document
+
+
+def _plain(name: str) -> dict[str, Any]:
+    file, _, api = name.rpartition("/")
+    return {"file": file or "billing", "api": api}
 
 
 def _variable(operation: SimulatedOperation) -> str:

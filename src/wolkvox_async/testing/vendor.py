@@ -21,6 +21,7 @@ from .codings import pack
 from .faults import LATER, LENGTH, OPERATION, ROW, TRAP, USUAL, Effect, Fault, Raw
 from .population import TIMEZONE, SimulatedOperation
 from .readings import MonthProgress, reading
+from .reports import Report, answer
 from .requests import Target
 
 _ROW: Final = b'{"operation":"%b","description":"%b","items":"%d","date":"%b"}'
@@ -43,22 +44,29 @@ class _Product:
 class Vendor:
     """Answers for its operations.
 
-    `apis` are endpoints beyond the billing family that exist here too, `rows` is how
-    many rows an answer has, `trap` the address that redirects point to.
+    `apis` are endpoints beyond the billing family that exist here too and answer as it does,
+    `rows` is how many rows an answer has, `trap` the address that redirects point to.
+    `reports` are other endpoints beyond billing.
     """
 
     def __init__(
-        self, operations: Iterable[SimulatedOperation], *, apis: Iterable[str] = (), rows: int = 1, trap: str = ""
+        self,
+        operations: Iterable[SimulatedOperation],
+        *,
+        apis: Iterable[str] = (),
+        rows: int = 1,
+        trap: str = "",
+        reports: Iterable[Report] = (),
     ) -> None:
         self.operations: Final = tuple(operations)
         self._by_token: Final = {operation.token.reveal(): operation for operation in self.operations}
         self._rows: Final = rows
         self._trap: Final = trap
         self._progress: Final = MonthProgress()
+        self._reports: Final = {report.name: report for report in reports}
         kinds = {endpoint.name: endpoint.kind for endpoint in BILLING}
-        self._products: Final = {
-            api: _product(api, kinds.get(api, Kind.LEVEL), rows) for api in dict.fromkeys([*kinds, *apis])
-        }
+        names = [name for name in dict.fromkeys([*kinds, *apis]) if name not in self._reports]
+        self._products: Final = {api: _product(api, kinds.get(api, Kind.LEVEL), rows) for api in names}
 
     def owner(self, token: str) -> SimulatedOperation | None:
         """Return the operation that a token belongs to."""
@@ -68,6 +76,9 @@ class Vendor:
         """Answer a call as the vendor does when nothing is wrong."""
         product = self._products.get(target.api)
         if product is None:
+            report = self._reports.get(target.api)
+            if report is not None:
+                return answer(report, operation, target.asked, _ZONE)
             return unknown_api(target.api) if target.api else NO_PARAMETERS
         if target.until:
             try:

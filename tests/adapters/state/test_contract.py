@@ -106,6 +106,26 @@ async def test_a_token_has_one_holder(house: House) -> None:
     await another.close()
 
 
+async def test_who_waits_for_a_token_is_seen_by_others_until_he_has_it_or_asks_no_more(house: House) -> None:
+    holder, waiter = await house.open(), await house.open()
+    await begun(holder)
+    assert waiter.claim(TOKEN) == Taken()
+    assert not holder.is_wanted(TOKEN)
+    waiter.want(TOKEN)
+    assert (holder.is_wanted(TOKEN), waiter.is_wanted(TOKEN), holder.is_wanted(OTHER)) == (True, False, False)
+    holder.end(TOKEN, 0, 0)
+    holder.release(TOKEN)
+    assert isinstance(waiter.claim(TOKEN), Unread)
+    assert not holder.is_wanted(TOKEN)
+    holder.want(TOKEN)
+    assert waiter.is_wanted(TOKEN)
+    house.advance(3)
+    holder.claim(OTHER)
+    assert not waiter.is_wanted(TOKEN)
+    await holder.close()
+    await waiter.close()
+
+
 async def test_a_token_that_was_given_back_unused_is_as_before_for_everybody(house: House) -> None:
     state, another = await house.open(), await house.open()
     await state.look([TOKEN])

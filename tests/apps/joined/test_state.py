@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from wolkvox_async.classify import error
 from wolkvox_async.clustering.messages import Refused, SlotTimes, TokenState
-from wolkvox_async.model import ErrorKind, Failed, Skipped, Slot
+from wolkvox_async.model import ErrorKind, Failed, Ok, Skipped, Slot
+from wolkvox_async.planning import cut_question
 from wolkvox_async.ports import Closed, Granted, LastSlot, Refusal, Taken
 
 from .desk import PARTITION, RUN, TOKEN, Desk
@@ -170,3 +172,17 @@ async def test_whoever_has_too_much_unstored_waits() -> None:
     desk.outgoing.stored(1)
     await asyncio.wait_for(more, 30)
     assert not desk.state.is_taking
+
+
+async def test_a_call_that_was_cut_has_no_lines_and_everybody_hears_that_it_was() -> None:
+    desk = Desk()
+    await desk.take()
+    cut = replace(desk.settlement(Ok([], 200, 200, "found")), cut_id=RUN[:10] + "1" * 16)
+    await desk.deliver(cut, desk.settlement())
+    (_, first), (_, second) = desk.entries()
+    sent = desk.clock.utc().timestamp() - 2.0
+    assert first.lines == b""
+    assert first.state.asked == {"interactions": sent, cut_question("interactions"): sent}
+    assert second.state.asked == {"interactions": sent}
+    assert desk.state.asked.answered_since(TOKEN, cut_question("interactions")) is not None
+    assert (desk.state.counters.ok, desk.state.counters.attempts) == (1, 2)

@@ -4,6 +4,10 @@ Whether what we know of a token is still true is told by the slot's stamp (see `
 it is when nobody else has used the token since we read of it. A token that is given back
 while something about it is still to be committed stays locked until that has happened,
 so that whoever has it next reads the truth.
+
+Who waits for a token has a lock as well (a *wish*), on another byte, which who has the token
+can see. It is given back when the token is had, or when it was not asked for again for a
+while: at the next look at any token, at the latest when the process ends.
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ _UNREAD: Final = Unread()
 _TAKEN: Final = Taken()
 _NO_SLOT: Final = 0
 _PREFIX: Final = len("tk_")
+WISH_LASTS: Final = 2.0  # seconds
 _COARSE: Final = 10.0  # seconds: the longest hold is rounded up, so that it seldom changes
 
 
@@ -49,7 +54,7 @@ class Lease:
 class LocalLeases:
     """The tokens that this state holds."""
 
-    __slots__ = ("_announced", "_held", "_locks", "_longer", "_memory", "_monotonic", "_next", "_slots")
+    __slots__ = ("_announced", "_held", "_locks", "_longer", "_memory", "_monotonic", "_next", "_slots", "_wishes")
 
     def __init__(
         self,
@@ -66,6 +71,7 @@ class LocalLeases:
         self._monotonic: Final = monotonic
         self._longer: Final = longer
         self._held: Final[dict[str, Lease]] = {}
+        self._wishes: Final[dict[int, float]] = {}  # numbers of tokens, until when they count
         self._next = fresh_stamp()
         self._announced = 0.0  # seconds: no hold of ours was longer
 
@@ -76,6 +82,8 @@ class LocalLeases:
 
     def claim(self, token: str) -> Claim:
         """Ask for `token`; see the port. Raises `StateError`."""
+        if self._wishes:
+            self._drop_wishes(self._monotonic())
         lease = self._held.get(token)
         if lease is not None:
             return self._claim_again(lease) if lease.leaving else _TAKEN
@@ -87,9 +95,26 @@ class LocalLeases:
         claim = self._judge(lease, slot or self._slots.find(number))
         if claim is _GRANTED or claim is _UNREAD:
             self._held[token] = lease
+            if self._wishes.pop(number, None) is not None:
+                self._locks.wish(number, is_on=False)
         else:
             self._locks.give(number)
         return claim
+
+    def want(self, token: str) -> None:
+        """Have a wish for `token`."""
+        number = token_number(token)
+        self._wishes[number] = self._monotonic() + WISH_LASTS
+        self._locks.wish(number, is_on=True)
+
+    def is_wanted(self, token: str) -> bool:
+        """Tell whether another has a wish for `token`."""
+        return self._locks.is_wished(token_number(token))
+
+    def _drop_wishes(self, now: float) -> None:
+        for number in [number for number, until in self._wishes.items() if until <= now]:
+            del self._wishes[number]
+            self._locks.wish(number, is_on=False)
 
     def _take(self, number: int) -> bool:
         try:
@@ -194,6 +219,7 @@ class LocalLeases:
     def drop(self) -> None:
         """Forget all: the locks are gone."""
         self._held.clear()
+        self._wishes.clear()
 
     def _use(self, lease: Lease) -> None:
         lease.used = True

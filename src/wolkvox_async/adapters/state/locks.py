@@ -17,12 +17,15 @@ import fcntl
 import os
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
 HAS_OPEN_FILE_LOCKS: Final = hasattr(fcntl, "F_OFD_SETLK")
 SPREAD: Final = 16
 """Files over which the tokens' locks are spread: the same for all who share a folder."""
+
+_WISHES: Final = 1 << 60  # what a wish's byte is behind its number; numbers are smaller than 1 << 48
 
 _FLOCK: Final = struct.Struct("hhqqi4x")  # Linux's `struct flock`: type, whence, start, length, process
 _SET: Final = getattr(fcntl, "F_OFD_SETLK", 0)
@@ -37,7 +40,7 @@ _BUSY: Final = frozenset({errno.EAGAIN, errno.EACCES})
 
 
 class Locks(Protocol):
-    """Exclusive locks on numbers."""
+    """Exclusive locks on numbers, and wishes for them, which exclude nobody."""
 
     def take(self, number: int) -> bool:
         """Lock `number` without waiting; False when another has it. Raises `OSError`."""
@@ -49,6 +52,14 @@ class Locks(Protocol):
 
     def is_taken(self, number: int) -> bool:
         """Tell whether another has `number` locked."""
+        ...
+
+    def wish(self, number: int, *, is_on: bool) -> None:
+        """Let others see that we wait for `number`, or do not any more."""
+        ...
+
+    def is_wished(self, number: int) -> bool:
+        """Tell whether another waits for `number`."""
         ...
 
     def close(self) -> None:
@@ -75,7 +86,21 @@ class KernelLocks:
 
     def is_taken(self, number: int) -> bool:
         """Tell whether another has `number` locked."""
-        asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, number, 1, 0)
+        return self._is_locked(number, number)
+
+    def wish(self, number: int, *, is_on: bool) -> None:
+        """Have a lock that others may have as well."""
+        kind = fcntl.F_RDLCK if is_on else _UNLOCK
+        # A wish that cannot be had costs patience, and nothing else.
+        with suppress(OSError):
+            set_lock(self._descriptors[number % self._spread], kind, _WISHES + number)
+
+    def is_wished(self, number: int) -> bool:
+        """Tell whether another has such a lock."""
+        return self._is_locked(number, _WISHES + number)
+
+    def _is_locked(self, number: int, byte: int) -> bool:
+        asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0)
         answer = fcntl.fcntl(self._descriptors[number % self._spread], fcntl.F_OFD_GETLK, asked)
         return int(_FLOCK.unpack(answer)[0]) != fcntl.F_UNLCK
 
@@ -99,6 +124,13 @@ class SoleLocks:
 
     def is_taken(self, number: int) -> bool:  # noqa: ARG002 - the port's signature
         """Have it."""
+        return False
+
+    def wish(self, number: int, *, is_on: bool) -> None:
+        """Do nothing."""
+
+    def is_wished(self, number: int) -> bool:  # noqa: ARG002 - the port's signature
+        """Return False."""
         return False
 
     def close(self) -> None:

@@ -39,6 +39,7 @@ from wolkvox_async.ports import (
 
 from .diary import note
 from .knowledge import HORIZON
+from .leases import WISH_LASTS
 from .looking import is_sound
 from .memory_runs import MemoryRuns
 from .names import NameIndex
@@ -57,6 +58,7 @@ class _Token:
     asked: dict[str, float] = field(default_factory=dict)
     refusal: Refusal | None = None
     refused_until: float = _NEVER
+    wanted: dict[int, float] = field(default_factory=dict)  # by whom (a number), until when
 
 
 @dataclass(slots=True)
@@ -114,12 +116,26 @@ class MemoryState:
         if (left := shared.busy - self._clock.now()) > 0:
             return Closed(left)
         shared.holder = self
+        shared.wanted.pop(id(self), None)
         known = self._known.get(token)
         if known is None:
             return Unread()
         known.current = known.uses == shared.uses
         known.used = False
         return Granted() if known.current else Unread()
+
+    def want(self, token: str) -> None:
+        """Let whoever has `token` know that it is waited for."""
+        self._token(token).wanted[id(self)] = self._clock.now() + WISH_LASTS
+
+    def is_wanted(self, token: str) -> bool:
+        """Tell whether another waits for `token`."""
+        shared = self._shared.tokens.get(token)
+        if shared is None or not shared.wanted:
+            return False
+        now = self._clock.now()
+        shared.wanted = {who: until for who, until in shared.wanted.items() if until > now}
+        return any(who != id(self) for who in shared.wanted)
 
     def begin(self, token: str, hold: float) -> None:
         """Note, before anything is sent, that an attempt begins."""

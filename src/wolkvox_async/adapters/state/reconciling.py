@@ -111,10 +111,10 @@ class Reconciliation:
 
 def _change(db: sqlite3.Connection, run: _Run) -> _Change | None:
     settled = set() if run.forgotten else read_settled(db, run.number)
-    answered = "SELECT token, slot, question, tenant, operation FROM calls JOIN tokens USING (slot)"
+    answered = "SELECT token, slot, question, tenant, operation FROM calls JOIN tokens USING (slot) WHERE run = ?"
     rows = [
         (slot, *question, run.run)
-        for token, slot, *question in db.execute(f"{answered} WHERE run = ? AND outcome IN ('ok', 'empty')", (run.run,))
+        for token, slot, *question in db.execute(f"{answered} AND outcome IN ('ok', 'empty', 'cut')", (run.run,))
         if (token, *question) not in run.questions
     ]
     change = _Change(run, rows, settled - run.calls.keys(), run.calls.keys() - settled)

@@ -98,6 +98,14 @@ class SqliteState:
         self._keeper.check()
         return self._leases.claim(token)
 
+    def want(self, token: str) -> None:
+        """Let whoever has `token` know that it is waited for."""
+        self._leases.want(token)
+
+    def is_wanted(self, token: str) -> bool:
+        """Tell whether another process, or engine, waits for `token`."""
+        return self._leases.is_wanted(token)
+
     def begin(self, token: str, hold: float) -> None:
         """Note, before anything is sent, that an attempt begins; raises `StateError`."""
         self._keeper.check()

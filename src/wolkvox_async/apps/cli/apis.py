@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from wolkvox_async.catalog import Catalog, Endpoint
 from wolkvox_async.errors import ConfigurationError
 from wolkvox_async.planning import RECOMMENDED_INTERVAL
 from wolkvox_async.settings.tenants import load_tenants
+from wolkvox_async.windows import in_days
 
 from .options import TENANTS, options
 from .speech import refuse
@@ -35,11 +37,21 @@ def _catalog(path: str | None) -> Catalog:
 
 
 def _as_line(number: int, endpoint: Endpoint) -> str:
-    dates = "" if endpoint.dates == "never" else f"  (dates {endpoint.dates})"
-    return f"{number:>3}  {endpoint.name:<26} {endpoint.kind:<6} {endpoint.counts}{dates}".rstrip()
+    notes = "".join(f"  ({note})" for note in _notes(endpoint))
+    return f"{number:>3}  {endpoint.name:<26} {endpoint.kind:<6} {endpoint.counts}{notes}".rstrip()
+
+
+def _notes(endpoint: Endpoint) -> Iterator[str]:
+    if endpoint.dates != "never":
+        yield f"dates {endpoint.dates}" + (f", {in_days(endpoint.days)} a call" if endpoint.days else "")
+    calls = len(endpoint.variants())
+    if calls > 1:
+        yield f"{calls} calls"
 
 
 def _as_json(endpoint: Endpoint) -> str:
     interval = endpoint.pause(RECOMMENDED_INTERVAL)
     fields = {"file": endpoint.file, "kind": endpoint.kind, "dates": endpoint.dates, "interval": interval}
-    return orjson.dumps({"api": endpoint.name, "counts": endpoint.counts, **fields}).decode()
+    params = {**dict(endpoint.params), **dict(endpoint.choices)}
+    more = {"days": endpoint.days, "params": params or None, "most_rows": endpoint.most_rows}
+    return orjson.dumps({"api": endpoint.name, "counts": endpoint.counts, **fields, **more}).decode()

@@ -16,6 +16,7 @@ from wolkvox_async.apps.almanac import almanac
 from wolkvox_async.apps.exits import Exit
 from wolkvox_async.apps.feasibility import Watching, held_in_words
 from wolkvox_async.apps.forecast import Forecast, forecast
+from wolkvox_async.apps.languages import translated
 from wolkvox_async.apps.pacing import Outlook, in_words, outlooks
 from wolkvox_async.apps.rehearsal import Scene
 from wolkvox_async.apps.sheets import sheet
@@ -204,13 +205,15 @@ def _moment(milliseconds: int) -> str:
 
 
 def _show(seen: Forecast, latency: float) -> None:
-    click.echo(f"{seen.calls} calls: {seen.operations} operations, {seen.tokens} tokens, {seen.servers} servers")
+    said = "{calls} calls: {operations} operations, {tokens} tokens, {servers} servers"
+    counts = {"operations": seen.operations, "tokens": seen.tokens, "servers": seen.servers}
+    click.echo(translated(said, calls=seen.calls, **counts))
     for name, count in seen.by_api:
         click.echo(f"  {count:>8}  {name}")
     if seen.calls:
-        click.echo(
-            f"about {seen.about:.1f} s at {latency:g} s a call (--latency), {seen.most_in_flight} in flight at most"
-        )
-        click.echo(f"at least {seen.seconds:.1f} s at {latency:g} s a call: {seen.bound_by}")
+        about = "about {seconds:.1f} s at {latency:g} s a call (--latency), {most} in flight at most"
+        click.echo(translated(about, seconds=seen.about, latency=latency, most=seen.most_in_flight))
+        least = "at least {seconds:.1f} s at {latency:g} s a call: {bound_by}"
+        click.echo(translated(least, seconds=seen.seconds, latency=latency, bound_by=seen.bound_by))
     for line in seen.cannot:
-        click.echo(f"cannot be met: {line}")
+        click.echo(translated("cannot be met: {what}", what=line))

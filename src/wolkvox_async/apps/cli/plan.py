@@ -9,10 +9,10 @@ import click
 from wolkvox_async.settings.options import ENGINE_OPTIONS, Option, some_seconds
 
 from .known import STATE
-from .options import API, DATES, ONLY, TENANTS, options, read
+from .options import API, DATES, ONLY, SECRETS_DIR, TENANTS, options, read
 
 LATENCY = Option("latency", 1.0, some_seconds, "SECONDS", "how long the vendor is assumed to take for a call")
-TABLE = (TENANTS, STATE, *ENGINE_OPTIONS, *DATES, LATENCY)
+TABLE = (TENANTS, SECRETS_DIR, STATE, *ENGINE_OPTIONS, *DATES, LATENCY)
 
 
 @click.command()

@@ -11,7 +11,8 @@ from wolkvox_async.apps.exits import Exit
 
 from .known import TABLE, known, say_what_is_unknown
 from .options import options
-from .status import in_json, local, plain
+from .status import in_json, local
+from .tables import plain
 
 if TYPE_CHECKING:
     from wolkvox_async.apps.standing import Standing

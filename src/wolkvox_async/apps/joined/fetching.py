@@ -25,15 +25,15 @@ from wolkvox_async.engine import Engine
 from wolkvox_async.engine.passes import Records
 from wolkvox_async.identity import ulid
 from wolkvox_async.lines import line
-from wolkvox_async.marks import tail
-from wolkvox_async.planning import Subscription, counts, plan
+from wolkvox_async.planning import Subscription, counts, cut_question, plan, tails_in
 from wolkvox_async.ports import OpenRun
 from wolkvox_async.records import Counters, run_ended, run_started
 from wolkvox_async.settings.composition import assemble
 
+from . import several
+from .dealing import Share
 from .errand import Joining, Kind, RunWanted, Tools
 from .labour import Outcome
-from .machine import join
 from .quarantine import fetched, token_waits
 from .runs import CommonRun, counts_of
 from .tenancies import partition_of
@@ -44,18 +44,22 @@ _GATHERING: Final = 0.25  # seconds
 
 
 def run(order: Order, joining: Joining) -> Ending:
-    """Take part in a pass as one of many machines; as `watching.run`."""
+    """Take part in a pass as one of many machines, or as `order.workers` of them; as `watching.run`."""
 
+    def kind(share: Share) -> Kind:
+        one = replace(order, options=share.options)
+        return _kind(one if share.is_first else replace(one, progress=False))
+
+    return several.run(order, joining, order.workers, kind)
+
+
+def _kind(order: Order) -> Kind:
     def ending(outcome: Outcome) -> Ending:
         counters = _counters(outcome.counters)
         return Ending(of_pass(counters), message=not_due(counters, order.options))
 
     asks = fetched(order.options.interval, order.dates)
-    return join(
-        order,
-        joining,
-        Kind("fetch", lambda tools: Fetching(order, tools), asks, token_waits, Pass(order), ending=ending),
-    )
+    return Kind("fetch", lambda tools: Fetching(order, tools), asks, token_waits, Pass(order), ending=ending)
 
 
 class Pass(RunWanted):
@@ -159,7 +163,14 @@ class Fetching:
         self._began = tools.clock.now() if self._began is None else self._began
         self._set = ours
         state.run = replace(state.run or _no_run(), settled=self._settled(ours))
-        engine = assemble(tools.errand.subscriptions, self._order.tenants, self._order.options, tools.parts())
+        errand = tools.errand
+        engine = assemble(
+            errand.subscriptions,
+            self._order.tenants,
+            errand.options,
+            tools.parts(),
+            most_in_flight=errand.most_in_flight,
+        )
         try:
             async with engine as self._engine:
                 self._obey(engine)
@@ -185,11 +196,22 @@ class Fetching:
         ]
         utc = self._tools.clock.utc().timestamp()
         calls = plan(subscriptions, run=run.id, now=run.at, dates=self._order.dates, interval=errand.options.interval)
-        found = []
+        found = list[str]()
+        began = run.at.timestamp()
+
+        def was_asked(token: str, question: str) -> bool:
+            since = state.asked.answered_since(token, question)
+            return since is not None and utc - since >= began
+
         for call in calls:
-            since = state.asked.answered_since(call.operation.token.id, call.question)
-            if since is not None and utc - since >= run.at.timestamp():
-                found.append(tail(call.id))
+            found.extend(
+                tails_in(
+                    call,
+                    run.id,
+                    answered=lambda one: was_asked(one.operation.token.id, one.question),
+                    was_cut=lambda one: was_asked(one.operation.token.id, cut_question(one.question)),
+                )
+            )
         return frozenset(found)
 
     def _obey(self, engine: Engine) -> None:

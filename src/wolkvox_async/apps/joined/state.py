@@ -17,8 +17,9 @@ from typing import Any, Final
 from wolkvox_async.adapters.state import MemoryState
 from wolkvox_async.clustering.messages import Entry, Refused, TokenState, merge
 from wolkvox_async.errors import StateError
-from wolkvox_async.marks import Mark, SlotMark, slot_mark
+from wolkvox_async.marks import CUT, Mark, SlotMark, slot_mark
 from wolkvox_async.model import Call, Empty, ErrorKind, Ok, Skipped
+from wolkvox_async.planning import cut_question
 from wolkvox_async.ports import Claim, Clock, Closed, Granted, OpenRun, Refusal, RunOrder, Taken, Unread
 from wolkvox_async.records import Counters, Gap, Item, Settlement
 
@@ -101,6 +102,13 @@ class JoinedState:
             tenancy.claimed += 1
             self._claimed[token] = tenancy
         return claim
+
+    def want(self, token: str) -> None:
+        """Do nothing: a partition is given back when another machine is to have it."""
+
+    def is_wanted(self, token: str) -> bool:  # noqa: ARG002 - the port's signature
+        """Return False: nobody else may use what is ours."""
+        return False
 
     def begin(self, token: str, hold: float) -> None:
         """Note that an attempt begins."""
@@ -230,6 +238,8 @@ class JoinedState:
         for mark in marks:
             if mark.done:
                 self.asked.settle(mark.token, mark.question, mark.sent)
+            if mark.outcome == CUT:
+                self.asked.settle(mark.token, cut_question(mark.question), mark.sent)
         self._outgoing.settle(done)
 
     def unsettle(self, run: str, marks: Sequence[Mark]) -> None:
@@ -249,7 +259,11 @@ class JoinedState:
 def _asked(item: Item) -> dict[str, float]:
     if isinstance(item, Gap) or not isinstance(item.outcome, Ok | Empty):
         return {}
-    return {item.call.question: item.at.timestamp() - item.ago}
+    sent = item.at.timestamp() - item.ago
+    asked = {item.call.question: sent}
+    if item.cut_id is not None:
+        asked[cut_question(item.call.question)] = sent
+    return asked
 
 
 def _marks(state: TokenState) -> list[SlotMark]:

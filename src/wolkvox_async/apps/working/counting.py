@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from wolkvox_async.marks import Mark, tail
+from wolkvox_async.marks import CUT, Mark, tail
 from wolkvox_async.records import Counters
 
 Counts: TypeAlias = list[Any]
@@ -27,7 +27,8 @@ def count(marks: Sequence[Mark], lines: bytes) -> tuple[Counts, str]:
     counters, tails = Counters(), ""
     for mark in marks:
         _count_made(counters, mark)
-    if lines.startswith(_CALL) + lines.count(b"\n" + _CALL) > len(marks):
+    written = sum(mark.outcome != CUT for mark in marks)
+    if lines.startswith(_CALL) + lines.count(b"\n" + _CALL) > written:
         tails = "".join(_count_skipped(counters, record) for record in _skipped(lines))
     due = None if counters.due is None else counters.due.timestamp()
     return [
@@ -66,7 +67,7 @@ def _count_made(counters: Counters, mark: Mark) -> None:
         counters.rows += mark.rows
     elif mark.outcome == "empty":
         counters.empty += 1
-    else:
+    elif mark.outcome != CUT:
         counters.failed += 1
 
 

@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from wolkvox_async.adapters.clock import LoopClock
-from wolkvox_async.adapters.jsonlines import open_output
 from wolkvox_async.adapters.telemetry import library_logger
 from wolkvox_async.apps import passing
 from wolkvox_async.apps.exits import Exit, of_pass, of_signal
@@ -45,11 +44,8 @@ def run(order: passing.Order, parts: Callable[[], Parts] = Parts) -> passing.End
     """
     limits = Part(in_flight_at_most(order.options), order.options.per_server)
     most = len(limits.split(order.workers))
-    if most < order.workers:
-        library_logger().warning(
-            f"--workers {order.workers}: {most} at most, because each needs its part of "
-            f"--max-in-flight {limits.max_in_flight} and --per-server {limits.per_server}"
-        )
+    if (shortage := limits.shortage(order.workers)) is not None:
+        library_logger().warning(shortage)
     if most < 2:
         return passing.run(lambda: passing.run_pass(order, parts()))
     if not can_fork():
@@ -109,7 +105,7 @@ async def _fetch(order: passing.Order, job: Job, links: Sequence[Link]) -> passi
     try:
         async with (
             passing.state_of(order.options, clock) as state,
-            open_output(order.output, durable=order.options.durability == "power") as sink,
+            order.sink() as sink,
         ):
             await passing.take_over(state, sink)
             if order.options.retry_refused:

@@ -15,6 +15,8 @@ class OwnTokens:
 
     def __init__(self, state: State) -> None:
         self.claim: Final = state.claim
+        self.want: Final = state.want
+        self.is_wanted: Final = state.is_wanted
         self.begin: Final = state.begin
         self.end: Final = state.end
         self.release: Final = state.release

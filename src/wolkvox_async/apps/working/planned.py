@@ -6,8 +6,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from wolkvox_async.errors import SelectionError
-from wolkvox_async.marks import tail
-from wolkvox_async.planning import counts, plan
+from wolkvox_async.planning import counts, left_of, plan
 from wolkvox_async.records import Settlement
 from wolkvox_async.scheduling.skipping import STOPPING
 
@@ -27,5 +26,5 @@ def left_over(job: Job, run: str, at: datetime, done: Collection[str], now: date
     """Yield the calls of a run, planned as of `at`, whose tails are not among `done`: as skipped `now`."""
     terms = job.terms
     for call in plan(job.subscriptions, run=run, now=at, dates=terms.dates, interval=terms.options.interval):
-        if tail(call.id) not in done:
-            yield Settlement(call, STOPPING, 0, now, 0.0)
+        for left in left_of(call, run, done):
+            yield Settlement(left, STOPPING, 0, now, 0.0)
