@@ -2,27 +2,24 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
-import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from wolkvox_async.adapters.secrets import CommandLimits, Secrets, Unresolved
+from wolkvox_async.adapters.secrets import Bounds, Secrets, Unresolved
 from wolkvox_async.model import Token
 from wolkvox_async.references import (
     CommandReference,
     EnvReference,
     FileReference,
-    KeyringReference,
     LiteralReference,
     TokenReference,
 )
 
 TEXT = "5f4dcc3b5aa765d61d8327deb882cf99"
 TOKEN = Token(TEXT)
-BRIEF = CommandLimits(seconds=0.05)
+BRIEF = Bounds(seconds=0.05)
 
 
 def shell(script: str) -> CommandReference:
@@ -123,7 +120,7 @@ async def test_files_that_everybody_may_read_are_remembered_by_name(secrets: Sec
         (tmp_path / name).chmod(mode)
         for _ in range(2):
             assert await secrets.resolve(FileReference(name)) == TOKEN
-    assert secrets.exposed == ("public",)
+    assert secrets.exposed == (FileReference("public"),)
 
 
 # --- commands ---------------------------------------------------------------------------
@@ -161,7 +158,7 @@ async def test_a_command_gets_no_shell_and_no_input_but_the_environment_and_the_
 async def test_a_command_without_a_token_says_how_it_ended_and_not_what_it_said(
     tmp_path: Path, script: str, message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    limits = BRIEF if "within" in message else CommandLimits()
+    limits = BRIEF if "within" in message else Bounds()
     assert await refusal(Secrets(tmp_path, os.environ, limits), shell(script)) == message
     assert capfd.readouterr() == ("", "")
 
@@ -169,7 +166,10 @@ async def test_a_command_without_a_token_says_how_it_ended_and_not_what_it_said(
 async def test_a_command_that_cannot_be_started_is_named(secrets: Secrets, tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("")
     missing = await refusal(secrets, CommandReference(("no-such-program", TEXT)))
-    assert missing == "the command no-such-program could not be started: No such file or directory"
+    assert missing == (
+        "the command no-such-program could not be started: No such file or directory "
+        "(is it installed, and its folder in PATH?)"
+    )
     forbidden = await refusal(secrets, CommandReference(("./plain", TEXT)))
     assert forbidden == "the command ./plain could not be started: Permission denied"
 
@@ -221,7 +221,7 @@ async def test_a_cancelled_command_leaves_no_process_and_no_task(secrets: Secret
 async def test_a_command_is_ended_with_what_it_started_when_its_time_is_over(
     tmp_path: Path, lifeline: Lifeline
 ) -> None:
-    secrets = Secrets(tmp_path, os.environ, CommandLimits(seconds=2.0))
+    secrets = Secrets(tmp_path, os.environ, Bounds(seconds=2.0))
     task = asyncio.create_task(secrets.resolve(shell(lifeline.script)))
     await lifeline.held()
     assert isinstance(await task, Unresolved)
@@ -237,40 +237,6 @@ async def test_a_command_may_be_given_up_at_any_moment(secrets: Secrets, rounds:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert asyncio.all_tasks() == {asyncio.current_task()}
-
-
-# --- keyring ----------------------------------------------------------------------------
-
-
-def install_keyring(monkeypatch: pytest.MonkeyPatch, get_password: Callable[[str, str], str | None]) -> None:
-    keyring = types.ModuleType("keyring")
-    keyring.get_password = get_password  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "keyring", keyring)
-
-
-async def test_without_the_extra_the_keyring_names_the_way_to_get_it(
-    secrets: Secrets, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "keyring", None)
-    assert await refusal(secrets, KeyringReference("wolkvox", "acme")) == (
-        "the keyring entry wolkvox/acme needs an extra: pip install 'wolkvox-async[keyring]'"
-    )
-
-
-async def test_the_keyring_gives_what_it_holds(secrets: Secrets, monkeypatch: pytest.MonkeyPatch) -> None:
-    install_keyring(monkeypatch, lambda service, username: {"wolkvox acme": TEXT}.get(f"{service} {username}"))
-    assert await secrets.resolve(KeyringReference("wolkvox", "acme")) == TOKEN
-    missing = await refusal(secrets, KeyringReference("wolkvox", "globex"))
-    assert missing == "the keyring entry wolkvox/globex does not exist"
-
-
-async def test_an_error_of_a_keyring_is_named_and_not_quoted(secrets: Secrets, monkeypatch: pytest.MonkeyPatch) -> None:
-    def locked(service: str, username: str) -> str | None:
-        raise LookupError(f"{service} {username} {TEXT}")
-
-    install_keyring(monkeypatch, locked)
-    message = await refusal(secrets, KeyringReference("wolkvox", "acme"))
-    assert message == "the keyring entry wolkvox/acme cannot be read (LookupError)"
 
 
 # --- many -------------------------------------------------------------------------------
@@ -297,7 +263,7 @@ async def test_equal_references_are_resolved_once(secrets: Secrets, tmp_path: Pa
 
 
 async def test_no_more_commands_run_at_once_than_allowed(tmp_path: Path) -> None:
-    secrets = Secrets(tmp_path, os.environ, CommandLimits(at_once=2))
+    secrets = Secrets(tmp_path, os.environ, Bounds(at_once=2))
     script = "mkdir running.$$; ls -d running.* | wc -l >> seen; sleep 0.02; rmdir running.$$; echo token-{}"
     commands = [shell(script.format(number)) for number in range(10, 18)]
     together = await asyncio.gather(secrets.resolve_all(commands[:5]), *map(secrets.resolve, commands[5:]))

@@ -85,6 +85,19 @@ def test_names_of_the_implementation_are_not_shown() -> None:
         tenants(operation(apis=["vision", {"api": "gamification", "from": "2026-11-01", "to": "2026-11-02"}])),
         tenants(operation(apis=[{"api": "gamification", "window": "current-month"}])),
         tenants(endpoints=[{"api": "x", "params": {"a": "b"}, "dates": "optional", "kind": "usage", "interval": 1.5}]),
+        tenants(
+            endpoints=[
+                {
+                    "file": "campaign",
+                    "api": "detail",
+                    "params": {"type": "preview", "campaign_id": ["7", "8"]},
+                    "dates": "required",
+                    "days": 31,
+                    "date_names": ["from", "until"],
+                    "most_rows": 1000,
+                }
+            ]
+        ),
     ],
 )
 def test_what_loads_is_valid(source: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""When the tenants file is read again: on SIGHUP, and when it has changed.
+"""When the tenants file is read again: on SIGHUP, when it has changed, and for reasons that others see.
 
 A changed file is looked for every few seconds, by what the system says of it; it counts
 as changed once it stays the same from one look to the next, so that half a file is not
@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 LOOK_EVERY: Final = 2.0  # seconds
 
 Signs: TypeAlias = tuple[int, int, int] | None
 """What tells one version of a file from another; None when it is not there."""
+
+Reason: TypeAlias = Callable[[Callable[[], None]], Coroutine[Any, Any, None]]
+"""Goes on for ever and asks, by what it is given, to have the file read again."""
 
 
 class Rereading:
@@ -30,8 +33,10 @@ class Rereading:
         *,
         seen: Signs = None,
         every: float = LOOK_EVERY,
+        reasons: Iterable[Reason] = (),
     ) -> None:
         """Take what the file was like when it was read (`seen`); None: as it is now."""
+        self._reasons: Final = tuple(reasons)
         self._seen: Final = seen
         self._path: Final = path
         self._reread: Final = reread
@@ -44,6 +49,8 @@ class Rereading:
         self._tasks.append(asyncio.create_task(self._obey(), name="wolkvox-async rereading"))
         if self._path is not None:
             self._tasks.append(asyncio.create_task(self._look(self._path), name="wolkvox-async tenants file"))
+        for reason in self._reasons:
+            self._tasks.append(asyncio.create_task(reason(self.ask), name="wolkvox-async tokens"))
         return self
 
     def __exit__(

@@ -26,20 +26,21 @@ from wolkvox_async.adapters.telemetry import library_logger
 from wolkvox_async.engine import Summary, Watch
 from wolkvox_async.errors import ConfigurationError, OutputClosedError, OutputError, StateError
 from wolkvox_async.marks import SlotMark, latest, read_slot_mark
-from wolkvox_async.model import Operation, Token
+from wolkvox_async.model import Token
 from wolkvox_async.planning import DateRange, Subscription
-from wolkvox_async.ports import Clock, TokenSource
+from wolkvox_async.ports import Clock
 from wolkvox_async.references import EnvReference, FileReference
 from wolkvox_async.settings.composition import Parts, open_engine, resolve_and_warn
 from wolkvox_async.settings.entries import Tenants
 from wolkvox_async.settings.options import Options
-from wolkvox_async.settings.resolution import References, secrets_of
+from wolkvox_async.settings.resolution import secrets_of
 
 from . import progress
 from .exits import Exit, of_signal
 from .glance import glance
 from .passing import Ending, Stage, calm_collector, output_name, place_of, state_of, take_over
 from .rereading import Rereading, Signs
+from .rotation import CurrentReferences
 from .serving.guard import Address
 from .serving.lookout import Lookout, Window
 from .signals import Reactions, StopSignals
@@ -111,7 +112,7 @@ async def _watch(order: WatchOrder, sink: JsonLines, stage: Stage, parts: Parts)
         raise AssertionError("the program brings both")
     clock = parts.clock
     lookout = Lookout(parts.clock, parts.state, order.window, library_logger())
-    parts = replace(parts, tokens=references, hooks=(*parts.hooks, *lookout.hooks))
+    parts = replace(parts, tokens=references, hooks=(*parts.hooks, *lookout.hooks, references))
     async with open_engine(order.tenants, order.options, parts=parts) as engine:
         stage.engine = engine
         output = output_name(sink, order.output)
@@ -160,21 +161,6 @@ def _bearer(text: str) -> Token:
 # --- reload -------------------------------------------------------------------------------
 
 
-class CurrentReferences:
-    """The token source of the tenants file as it was read last."""
-
-    def __init__(self, tenants: Tenants) -> None:
-        self._references: TokenSource = References(tenants.entries, secrets_of(tenants))
-
-    def replace(self, tenants: Tenants) -> None:
-        """Have what is resolved from now on be what `tenants` says."""
-        self._references = References(tenants.entries, secrets_of(tenants))
-
-    async def resolve(self, operation: Operation) -> Token | None:
-        """Return what the operation's reference gives now; None when it gives nothing."""
-        return await self._references.resolve(operation)
-
-
 def reread_when_changed(
     order: WatchOrder,
     references: CurrentReferences,
@@ -210,7 +196,8 @@ def reread_when_changed(
         for message in refused:
             log.error(message)
 
-    return Rereading(order.tenants.path, reload, seen=order.seen)
+    reasons = (references.look_at_files, references.look_for_others)
+    return Rereading(order.tenants.path, reload, seen=order.seen, reasons=reasons)
 
 
 # --- output -------------------------------------------------------------------------------

@@ -48,9 +48,11 @@ from .transports import make_transport
 class Parts:
     """What a service brings along instead of ours; None means ours.
 
-    `transport` is closed together with the engine; `connector` is used for new connections
-    and stays its owner's to close, and so does `state`; `environment` is where `env` references are looked up.
-    `may_send` is asked, with a token's id, right before a request leaves (not by a `transport` of one's own).
+    `chance` gives numbers from 0 to below 1, for pauses and ids; `tokens` is asked after a
+    refusal; `hooks` hear of everything, in their order. `transport` is closed together with
+    the engine; `connector` is used for new connections and stays its owner's to close, and so
+    does `state`; `environment` is where `env` references are looked up. `may_send` is asked, with
+    a token's id, right before a request leaves (not by a `transport` of one's own).
     """
 
     transport: Transport | None = None
@@ -70,13 +72,19 @@ def open_engine(
     """Return an engine over `tenants`, to be entered with `async with`.
 
     `changes` are single options (`max_in_flight=200`, `base_url=...`). Entering resolves
-    every token reference and raises `ConfigurationError` with every mistake.
+    every token reference; wrong options raise `ConfigurationError` at once, everything else
+    as `OpenEngine` says.
     """
     return OpenEngine(tenants, replace(options or Options(), **changes), parts or Parts())
 
 
 class OpenEngine:
-    """An engine that is being opened; a block, which is entered once."""
+    """An engine that is being opened; a block, which is entered once.
+
+    Entering raises `ConfigurationError` with every token reference that gives none, and `StateError`
+    when the state folder cannot be used. Leaving gives up what is in flight, and when it is done no
+    task, thread, timer or socket is left. It may be left in another task than it was entered in.
+    """
 
     def __init__(self, tenants: Tenants, options: Options, parts: Parts) -> None:
         self._tenants: Final = tenants

@@ -10,7 +10,7 @@ from wolkvox_async.catalog import Catalog
 from wolkvox_async.errors import ConfigurationError, Mistake
 from wolkvox_async.model import Operation, Token
 from wolkvox_async.planning import Subscription, Wanted
-from wolkvox_async.references import TokenReference
+from wolkvox_async.references import SECRETS_DIR, TokenReference
 
 from .complaints import Complaints, in_order
 from .documents import Source
@@ -49,7 +49,10 @@ class Entry:
     def subscription(self, token: Token) -> Subscription:
         """Return it as the planner takes it, with the token that its reference gave."""
         return Subscription(
-            Operation(self.tenant, self.name, self.server, token, self.timezone), self.wanted, self.labels
+            Operation(self.tenant, self.name, self.server, token, self.timezone),
+            self.wanted,
+            self.labels,
+            self.licences,
         )
 
 
@@ -73,13 +76,17 @@ class Mistakes:
 
 @dataclass(frozen=True, slots=True)
 class Tenants:
-    """A whole tenants file; `path` is None when the description came from no file."""
+    """A whole tenants file; `path` is None when the description came from no file.
+
+    `secrets_dir` is where secrets are, relative to `folder`.
+    """
 
     entries: tuple[Entry, ...]
     catalog: Catalog
     path: FilePath | None = None
     warnings: tuple[Mistake, ...] = ()
     source: Source = field(default=Source(), repr=False)
+    secrets_dir: FilePath = FilePath(SECRETS_DIR)
 
     @property
     def folder(self) -> FilePath:

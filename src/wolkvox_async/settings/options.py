@@ -210,6 +210,7 @@ class Options:
 
     Only the state is another: without a folder named by `state` it is kept in memory, so
     that a service writes nowhere unasked. `retry_refused` forgets remembered refusals.
+    Raises `ConfigurationError` that names every wrong value.
     """
 
     base_url: str = DEFAULT_BASE_URL

@@ -15,6 +15,7 @@ from pathlib import Path as FilePath
 from typing import Any, Final
 
 from wolkvox_async.catalog import Catalog
+from wolkvox_async.references import SECRETS_DIR
 from wolkvox_async.spelling import shown
 
 from .complaints import Complaint, Complaints, place
@@ -25,6 +26,7 @@ from .names import LONGEST, complain_about_label, complain_about_name
 from .operations import Labels, OperationReader, Owner, Rules
 from .places import Path
 from .shapes import EndpointShape, FileShape, TenantShape
+from .tokens import read_secrets_dir
 from .wanted import WantedReader
 from .wording import check
 
@@ -49,6 +51,7 @@ def read_survey(document: Document, *, now: datetime, four_digits: bool) -> Surv
         path=None if source.file is None else FilePath(source.file),
         warnings=tuple(place(source, reading.warnings())),
         source=source,
+        secrets_dir=FilePath(read_secrets_dir(reading.root, complaints) or SECRETS_DIR),
     )
     return Survey(tenants, Mistakes(tuple(complaints.mistakes(source)), complaints.unlisted))
 
@@ -57,7 +60,7 @@ class _Reader:
     """One reading of one document, tenant by tenant."""
 
     def __init__(self, root: Mapping[str, Any], rules: Rules, now: datetime, complaints: Complaints) -> None:
-        self._root: Final = root
+        self.root: Final = root
         self._complaints: Final = complaints
         self.catalog: Final = self._read_catalog()
         wanted = WantedReader(self.catalog, now, complaints)
@@ -66,15 +69,15 @@ class _Reader:
         self._labels: Final[dict[Labels, Labels]] = {}
 
     def _read_catalog(self) -> Catalog:
-        items = self._list(self._root, (), "endpoints")
+        items = self._list(self.root, (), "endpoints")
         for number, item in enumerate(items):
             check(EndpointShape, item, ("endpoints", number), self._complaints)
         return read_catalog(items, self._complaints)
 
     def read_tenants(self) -> list[Entry]:
         """Return the entries of all tenants."""
-        tenants = self._list(self._root, (), "tenants")
-        if not tenants and self._root.get("tenants") == []:
+        tenants = self._list(self.root, (), "tenants")
+        if not tenants and self.root.get("tenants") == []:
             self._complaints.add(("tenants",), "there are no tenants")
         names: dict[str, Path] = {}
         entries: list[Entry] = []

@@ -13,7 +13,7 @@ from wolkvox_async.adapters.secrets import Secrets, Unresolved
 from wolkvox_async.model import Operation, Token
 from wolkvox_async.planning import Subscription
 from wolkvox_async.ports import TokenSource
-from wolkvox_async.references import TokenReference
+from wolkvox_async.references import FileReference, TokenReference
 
 from .entries import Entry, Mistakes, Tenants
 from .tenants import server_mistakes
@@ -21,12 +21,21 @@ from .tenants import server_mistakes
 
 def secrets_of(tenants: Tenants, environment: Mapping[str, str] | None = None) -> Secrets:
     """Return what resolves the references of `tenants`; `environment` is the process's unless given."""
-    return Secrets(tenants.folder, os.environ if environment is None else environment)
+    around = os.environ if environment is None else environment
+    return Secrets(tenants.folder, around, secrets_dir=tenants.secrets_dir)
 
 
 def exposed_files(secrets: Secrets) -> list[str]:
-    """Return a message for every file resolved so far that all users of the machine may read."""
-    return [f"the token file {path} may be read by every user of this machine: chmod 600" for path in secrets.exposed]
+    """Return messages for the files resolved so far that all users of the machine may read; one for all secrets."""
+    files = [reference for reference in secrets.exposed if isinstance(reference, FileReference)]
+    found = [f"the token file {file.path} may be read by every user of this machine: chmod 600" for file in files]
+    if many := len(secrets.exposed) - len(files):
+        which = "a secret" if many == 1 else f"{many} secrets"
+        found.append(
+            f"{which} in {secrets.secrets_dir} may be read by every user of this machine: "
+            "set mode 0400 (Docker: mode, Kubernetes: defaultMode)"
+        )
+    return found
 
 
 async def survey_tokens(tenants: Tenants, secrets: Secrets) -> tuple[list[Subscription], Mistakes]:
@@ -55,7 +64,10 @@ class References:
 
     async def resolve(self, operation: Operation) -> Token | None:
         """Return what the operation's reference gives now; None when it gives nothing."""
-        found = await self._secrets.resolve(self._references[operation.path])
+        reference = self._references.get(operation.path)
+        if reference is None:  # the tenants file has lost it meanwhile, or does not have it yet
+            return None
+        found = await self._secrets.resolve(reference)
         return found if isinstance(found, Token) else None
 
 

@@ -23,11 +23,12 @@ _NUMBER: Final = ("integer", "number")
 
 
 def tenants_schema() -> Schema:
-    """Return the JSON Schema of the tenants file."""
+    """Return the JSON Schema of the tenants file, with the plug-ins that are installed here."""
     # pydantic costs more to import than the rest of the package together.
     from .shapes import file_schema  # noqa: PLC0415
+    from .tokens import Plugins  # noqa: PLC0415 - looks at what is installed
 
-    return {"$schema": DIALECT, **file_schema()}
+    return {"$schema": DIALECT, **file_schema(Plugins().names)}
 
 
 def records_schema() -> Schema:
@@ -43,8 +44,8 @@ def records_schema() -> Schema:
         "$defs": {
             "run": _object("A run began or ended.", _RUN, optional=_RUN_OPTIONAL),
             "row": _object("One row of an answer.", _ROW),
-            "call": _object("A call ended; all its rows stand before it.", _CALL),
-            "gap": _object("A slot in which nothing was captured.", _GAP, optional=frozenset({"window"})),
+            "call": _object("A call ended; all its rows stand before it.", _CALL, optional=_CALL_OPTIONAL),
+            "gap": _object("A slot in which nothing was captured.", _GAP, optional=frozenset({"window", "params"})),
             "error": _object("Why a call failed or was skipped.", _ERROR),
             "window": _object("A time range, in the vendor's notation and the operation's timezone.", _WINDOW),
         },
@@ -118,6 +119,12 @@ _ROW: Final[Mapping[str, Schema]] = {
     "row": {"description": "The vendor's row as sent, whatever it holds."},
 }
 
+_PARAMS: Final[Schema] = {
+    "type": "object",
+    "description": "Further parameters of the request.",
+    "additionalProperties": {"type": _TEXT},
+}
+
 _CALL: Final[Mapping[str, Schema]] = {
     "type": {"const": "call"},
     "run": _RUN_ID,
@@ -126,11 +133,7 @@ _CALL: Final[Mapping[str, Schema]] = {
     "token": _field("The token's id; never the token.", pattern="^tk_[0-9a-f]{12}$"),
     "api": _API,
     "window": _one_of("window"),
-    "params": {
-        "type": ["object", "null"],
-        "description": "Further parameters of the request.",
-        "additionalProperties": {"type": _TEXT},
-    },
+    "params": {**_PARAMS, "type": ["object", "null"]},
     "slot": _SLOT,
     "closing": _field("Whether this is the last reading of a month.", "boolean"),
     "outcome": _field("How the call ended.", enum=["ok", "empty", "failed", "skipped"]),
@@ -143,7 +146,10 @@ _CALL: Final[Mapping[str, Schema]] = {
     "msg": {"description": "The vendor's message, as sent."},
     "error": _one_of("error"),
     "next_at": _moment("Not before then is the same call recommended again", (_TEXT, "null")),
+    "truncated": _field("Whether rows may be missing: the answer had as many as the vendor ever sends.", "boolean"),
+    "part_of": _field("The id of the planned call whose window this is a part of."),
 }
+_CALL_OPTIONAL: Final = frozenset({"truncated", "part_of"})
 
 _GAP: Final[Mapping[str, Schema]] = {
     "type": {"const": "gap"},
@@ -154,6 +160,7 @@ _GAP: Final[Mapping[str, Schema]] = {
     "reason": _field("Why nothing was captured.", enum=[reason.value for reason in GapReason]),
     "closing": _field("Whether this would have been the last reading of a month.", "boolean"),
     "window": {"$ref": "#/$defs/window"},
+    "params": _PARAMS,
 }
 
 _ERROR: Final[Mapping[str, Schema]] = {

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path as FilePath
 from typing import Any
 
 from wolkvox_async.errors import ConfigurationError, Mistake
@@ -21,24 +23,33 @@ __all__ = ["Entry", "Mistakes", "Survey", "Tenants", "load_tenants", "server_mis
 
 
 def load_tenants(
-    source: str | os.PathLike[str] | Mapping[str, Any], *, base_url: str | None = None, now: datetime | None = None
+    source: str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    base_url: str | None = None,
+    now: datetime | None = None,
+    secrets_dir: str | os.PathLike[str] | None = None,
 ) -> Tenants:
     """Read and check a tenants file, or a mapping built like one.
 
     With `base_url`, servers must have names that go with it; without it, that is left to
     `server_mistakes`. A mapping may hold a `Token` where the file refers to one. `now`
     (aware) is the moment after which no range of dates may start, by default the present.
+    Secrets are looked for in `secrets_dir`, whatever the file says.
 
     Raises `ConfigurationError` with every mistake, each at `file:line:column`.
     """
-    survey = survey_tenants(source, base_url=base_url, now=now)
+    survey = survey_tenants(source, base_url=base_url, now=now, secrets_dir=secrets_dir)
     if survey.mistakes:
         raise survey.mistakes.error()
     return survey.tenants
 
 
 def survey_tenants(
-    source: str | os.PathLike[str] | Mapping[str, Any], *, base_url: str | None = None, now: datetime | None = None
+    source: str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    base_url: str | None = None,
+    now: datetime | None = None,
+    secrets_dir: str | os.PathLike[str] | None = None,
 ) -> Survey:
     """Read a tenants file as `load_tenants` does, and return it with its mistakes.
 
@@ -49,7 +60,11 @@ def survey_tenants(
 
     document = _from_mapping(source) if isinstance(source, Mapping) else read_document(os.fspath(source))
     moment = now or datetime.now(UTC)  # noqa: TID251 - the boundary: whoever has a clock passes the time in
-    return read_survey(document, now=moment, four_digits=base_url is not None and has_vendor_names(base_url))
+    survey = read_survey(document, now=moment, four_digits=base_url is not None and has_vendor_names(base_url))
+    if secrets_dir is None:
+        return survey
+    # What is named beside the file is relative to where one stands, not to the file.
+    return replace(survey, tenants=replace(survey.tenants, secrets_dir=FilePath(secrets_dir).absolute()))
 
 
 def server_mistakes(tenants: Tenants, base_url: str) -> list[Mistake]:

@@ -7,9 +7,13 @@ where its variable's name should stand.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any, Final
 
+import orjson
+
+from wolkvox_async.adapters.secrets.plugins import installed_plugins
 from wolkvox_async.model import Operation, Token
 from wolkvox_async.references import (
     CommandReference,
@@ -17,23 +21,35 @@ from wolkvox_async.references import (
     FileReference,
     KeyringReference,
     LiteralReference,
+    PluginReference,
+    SecretReference,
     TokenReference,
 )
-from wolkvox_async.spelling import is_a_token_by_looks
+from wolkvox_async.spelling import is_a_token_by_looks, kind_of, shown
 
 from .complaints import Complaints
 from .names import complain_about_text
 from .places import Path
 
-WAYS: Final = ("env", "file", "command", "keyring")
+WAYS: Final = ("env", "file", "secret", "command", "keyring")
 _LONGEST_PATH: Final = 4096
+_LONGEST_SETTINGS: Final = 65_536
 _NAMED: Final = 5
 
 
-def read_reference(value: Any, path: Path, complaints: Complaints) -> TokenReference | None:
+class Plugins:
+    """The plug-ins that are installed; looked up once, when the first reference asks for one."""
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Their names: keys of references, as those built in are."""
+        return tuple(name for name in installed_plugins() if name not in WAYS)
+
+
+def read_reference(value: Any, path: Path, complaints: Complaints, plugins: Plugins) -> TokenReference | None:
     """Return the reference that `value`, which stands at `path`, is; None after a complaint.
 
-    Wrong types and unknown keys are somebody else's to complain about.
+    Wrong types of what is built in are somebody else's to complain about.
     """
     match value:
         case Token():
@@ -41,9 +57,22 @@ def read_reference(value: Any, path: Path, complaints: Complaints) -> TokenRefer
         case str():
             return _literal(value, path, complaints)
         case dict():
-            return _object(value, path, complaints)
+            return _object(value, path, complaints, plugins)
         case _:
             return None
+
+
+def read_secrets_dir(root: Mapping[str, Any], complaints: Complaints) -> str | None:
+    """Return the folder of secrets that the document names, if it names one; complains about one that cannot be."""
+    defaults = root.get("defaults")
+    value = defaults.get("secrets_dir") if isinstance(defaults, dict) else None
+    if not isinstance(value, str):
+        return None
+    problem = _problem_with_path(value, "the path of the secrets folder")
+    if problem:
+        complaints.add(("defaults", "secrets_dir"), problem)
+        return None
+    return value
 
 
 def _literal(text: str, path: Path, complaints: Complaints) -> LiteralReference | None:
@@ -54,16 +83,31 @@ def _literal(text: str, path: Path, complaints: Complaints) -> LiteralReference 
         return None
 
 
-def _object(value: dict[str, Any], path: Path, complaints: Complaints) -> TokenReference | None:
-    ways = [way for way in WAYS if way in value]
+def _object(value: dict[str, Any], path: Path, complaints: Complaints, plugins: Plugins) -> TokenReference | None:
+    ways: list[str] = [way for way in WAYS if way in value]
+    for key in value:
+        if key in WAYS:
+            continue
+        if key in plugins.names:
+            ways.append(key)
+        else:
+            complaints.add((*path, key), _unknown_key(key, complaints, plugins), on_key=True)
     if len(ways) == 1:
         way = ways[0]
-        return _READERS[way](value[way], (*path, way), complaints)
+        place = (*path, way)
+        reader = _READERS.get(way)
+        return reader(value[way], place, complaints) if reader else _plugin(way, value[way], place, complaints)
     if ways:
         complaints.add(path, f"a token is found in one way: this names {' and '.join(ways)}")
     elif not value:
-        complaints.add(path, f"a token's reference names one of {', '.join(WAYS)}")
+        complaints.add(path, f"a token's reference names one of {', '.join((*WAYS, *plugins.names))}")
     return None
+
+
+def _unknown_key(key: str, complaints: Complaints, plugins: Plugins) -> str:
+    known = (*WAYS, *plugins.names)
+    knows = f": the token's reference knows {', '.join(known)}; no plug-in of that name is installed"
+    return f"unknown key {shown(key)}{complaints.propose(key, known) or knows}"
 
 
 def _env(value: Any, path: Path, complaints: Complaints) -> EnvReference | None:
@@ -78,17 +122,31 @@ def _env(value: Any, path: Path, complaints: Complaints) -> EnvReference | None:
 def _file(value: Any, path: Path, complaints: Complaints) -> FileReference | None:
     if not isinstance(value, str):
         return None
-    problem = None
-    if not value:
-        problem = "the path of the token's file is empty"
-    elif len(value) > _LONGEST_PATH or not value.isprintable():
-        problem = "the path of the token's file is too long or has characters that cannot be printed"
-    elif is_a_token_by_looks(value):
-        problem = _pasted("the path of the token's file")
+    problem = _problem_with_path(value, "the path of the token's file")
     if problem:
         complaints.add(path, problem)
         return None
     return FileReference(value)
+
+
+def _secret(value: Any, path: Path, complaints: Complaints) -> SecretReference | None:
+    if not isinstance(value, str):
+        return None
+    problem = _problem_with_path(value, "the secret's name")
+    if problem is None and any(part in ("", ".") or part.startswith("..") for part in value.split("/")):
+        problem = f"the secret's name {shown(value)} leads out of its folder: write the name it has in there"
+    if problem:
+        complaints.add(path, problem)
+        return None
+    return SecretReference(value)
+
+
+def _problem_with_path(value: str, noun: str) -> str | None:
+    if not value:
+        return f"{noun} is empty"
+    if len(value) > _LONGEST_PATH or not value.isprintable():
+        return f"{noun} is too long or has characters that cannot be printed"
+    return _pasted(noun) if is_a_token_by_looks(value) else None
 
 
 def _command(value: Any, path: Path, complaints: Complaints) -> CommandReference | None:
@@ -123,7 +181,21 @@ def _keyring(value: Any, path: Path, complaints: Complaints) -> KeyringReference
     return KeyringReference(service, username)
 
 
-_READERS: Final = {"env": _env, "file": _file, "command": _command, "keyring": _keyring}
+def _plugin(name: str, value: Any, path: Path, complaints: Complaints) -> PluginReference | None:
+    if not isinstance(value, dict):
+        complaints.add(path, f"what a plug-in is told must be an object in {{ }}, not {kind_of(value)}")
+        return None
+    try:
+        settings = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        settings = None
+    if settings is None or len(settings) > _LONGEST_SETTINGS:
+        complaints.add(path, f"what a plug-in is told is JSON of at most {_LONGEST_SETTINGS} bytes")
+        return None
+    return PluginReference(name, settings)
+
+
+_READERS: Final = {"env": _env, "file": _file, "secret": _secret, "command": _command, "keyring": _keyring}
 
 
 def _is_nameable(text: str, noun: str, path: Path, complaints: Complaints) -> bool:

@@ -8,9 +8,9 @@ import click
 
 from wolkvox_async.settings.options import ENGINE_OPTIONS, STATE_OPTIONS
 
-from .options import LOGGING, TENANTS, options, read
+from .options import LOGGING, SECRETS_DIR, TENANTS, options, read
 
-TABLE = (TENANTS, *STATE_OPTIONS, *ENGINE_OPTIONS, *LOGGING)
+TABLE = (TENANTS, SECRETS_DIR, *STATE_OPTIONS, *ENGINE_OPTIONS, *LOGGING)
 
 
 @click.command()

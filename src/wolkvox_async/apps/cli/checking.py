@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import click
 
 from wolkvox_async.apps.exits import Exit
+from wolkvox_async.apps.languages import translated
 from wolkvox_async.errors import ConfigurationError, StateError
 from wolkvox_async.planning import Subscription
-from wolkvox_async.settings.entries import Survey
+from wolkvox_async.settings.entries import Survey, Tenants
 from wolkvox_async.settings.resolution import exposed_files, secrets_of, survey_tokens
 from wolkvox_async.settings.tenants import survey_tenants
 from wolkvox_async.settings.tokens import shared_tokens
@@ -18,20 +20,31 @@ from .options import Read
 from .speech import refuse, say
 
 
-def check(said: Read, *, probe: bool) -> int:
-    """Say every mistake and raise, or say that there is none; return the exit code."""
+def check(said: Read, *, probe: bool, of: str | None = None) -> int:
+    """Say every mistake and raise, or say that there is none; return the exit code.
+
+    `of` is the path of an operation, which alone is then probed.
+    """
     survey = _survey(said)
     subscriptions = _judge(said, survey)
     operations = len(survey.tenants.entries)
     tenants = len({entry.tenant for entry in survey.tenants.entries})
     tokens = len({subscription.operation.token for subscription in subscriptions})
-    click.echo(f"{said.values['tenants']}: {tenants} tenants, {operations} operations, {tokens} tokens: no mistakes")
-    return _probe(said, survey) if probe else Exit.OK
+    right = "{file}: {tenants} tenants, {operations} operations, {tokens} tokens: no mistakes"
+    counts = {"tenants": tenants, "operations": operations, "tokens": tokens}
+    click.echo(translated(right, file=said.values["tenants"], **counts))
+    return _probe(said, _only(survey.tenants, of)) if probe else Exit.OK
+
+
+def _only(tenants: Tenants, path: str | None) -> Tenants:
+    return tenants if path is None else replace(tenants, entries=tuple(e for e in tenants.entries if e.path == path))
 
 
 def _survey(said: Read) -> Survey:
     try:
-        return survey_tenants(said.values["tenants"], base_url=said.values.get("base_url"))
+        return survey_tenants(
+            said.values["tenants"], base_url=said.values.get("base_url"), secrets_dir=said.values["secrets_dir"]
+        )
     except ConfigurationError as error:
         raise refuse([*said.mistakes, *error.mistakes], error.unlisted) from None
 
@@ -51,16 +64,17 @@ def _judge(said: Read, survey: Survey) -> list[Subscription]:
     return subscriptions
 
 
-def _probe(said: Read, survey: Survey) -> int:
+def _probe(said: Read, tenants: Tenants) -> int:
     from wolkvox_async.apps import logs, probing  # noqa: PLC0415 - aiohttp and structlog, once they are needed
 
     logs.configure(said.values["log_format"], "error")
     try:
-        failures = asyncio.run(probing.probe(survey.tenants, said.engine_with_state()))
+        failures = asyncio.run(probing.probe(tenants, said.engine_with_state()))
     except StateError as error:
         say(str(error))
         return Exit.STATE
     for line in failures.lines:
         say(line)
-    click.echo(f"{failures.probed} tokens probed, {len(failures.lines)} with mistakes")
+    probed = "{tokens} tokens probed, {mistakes} with mistakes"
+    click.echo(translated(probed, tokens=failures.probed, mistakes=len(failures.lines)))
     return Exit.SOME_FAILED if failures.lines else Exit.OK

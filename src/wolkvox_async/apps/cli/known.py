@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from wolkvox_async.apps.exits import Exit
+from wolkvox_async.apps.languages import translated
 from wolkvox_async.settings.options import STATE_OPTIONS, Option, text
 
 from .options import ONLY, Read, read
@@ -121,5 +122,6 @@ def say_what_is_unknown(found: Known) -> None:
     if not found.unknown:
         return
     first, others = found.unknown[0], len(found.unknown) - 1
-    more = f" and {others} more" if others else ""
-    say(f"nothing is known of {first}{more}: no call was planned yet (wolkvox-async fetch)")
+    if others:
+        first = translated("{first} and {others} more", first=first, others=others)
+    say(translated("nothing is known of {operations}: no call was planned yet (wolkvox-async fetch)", operations=first))

@@ -23,7 +23,9 @@ def load(said: Read, only: Sequence[str], api: Sequence[str]) -> Tenants:
     all of them are said at once.
     """
     try:
-        survey = survey_tenants(said.values["tenants"], base_url=said.values.get("base_url"))
+        survey = survey_tenants(
+            said.values["tenants"], base_url=said.values.get("base_url"), secrets_dir=said.values["secrets_dir"]
+        )
     except ConfigurationError as error:
         raise refuse([*said.mistakes, *error.mistakes], error.unlisted) from None
     chosen, fruitless = (survey.tenants.entries, []) if survey.mistakes else _choose(survey.tenants, only, api)
@@ -34,9 +36,10 @@ def load(said: Read, only: Sequence[str], api: Sequence[str]) -> Tenants:
     return replace(survey.tenants, entries=chosen)
 
 
-def reread(path: str, base_url: str, only: Sequence[str], api: Sequence[str]) -> Tenants:
+def reread(said: Read, only: Sequence[str], api: Sequence[str]) -> Tenants:
     """Read the tenants file again and keep what `only` selects; raises `ConfigurationError` with every mistake."""
-    tenants = load_tenants(path, base_url=base_url)
+    values = said.values
+    tenants = load_tenants(values["tenants"], base_url=values["base_url"], secrets_dir=values["secrets_dir"])
     chosen, fruitless = _choose(tenants, only, api)
     if fruitless:
         raise ConfigurationError(fruitless)

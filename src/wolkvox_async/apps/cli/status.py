@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from wolkvox_async.apps.exits import Exit
+from wolkvox_async.apps.languages import translated
 
 from .known import SOME, TABLE, known, say_what_is_unknown
 from .options import options
 from .speech import say
+from .tables import plain, table, write
 
 if TYPE_CHECKING:
     from wolkvox_async.adapters.state import LastCall, RunState, Survey
 
 _HEAD: Final = ("OPERATION", "ENDPOINT", "OUTCOME", "WHEN", "ROWS", "DUE", "RUN")
 _NUMBERS: Final = frozenset({"ROWS"})
-_WIDEST: Final = 40  # cells of a column
-_AT_ONCE: Final = 500  # lines
 
 
 @click.command()
@@ -42,9 +40,9 @@ def command(as_json: bool, only: tuple[str, ...], **given: Any) -> int:
     if isinstance(found, Exit):
         return found
     now = datetime.now(UTC)  # noqa: TID251 - the boundary
-    _write((_as_json if as_json else _as_text)(found.survey, found.calls, now))
+    write((_as_json if as_json else _as_text)(found.survey, found.calls, now))
     if not found.calls and not found.unknown:
-        say("nothing is known yet: no call was planned (wolkvox-async fetch)")
+        say(translated("nothing is known yet: no call was planned (wolkvox-async fetch)"))
     say_what_is_unknown(found)
     return Exit.OK
 
@@ -52,16 +50,6 @@ def command(as_json: bool, only: tuple[str, ...], **given: Any) -> int:
 def local(moment: datetime) -> str:
     """Write a moment for people who are here."""
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def plain(text: str) -> str:
-    """Escape what a terminal would obey: others may have written it."""
-    return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
-
-
-def _write(lines: Iterator[str]) -> None:
-    while some := list(islice(lines, _AT_ONCE)):
-        click.echo("\n".join(some))
 
 
 # --- for people -------------------------------------------------------------------------------
@@ -76,63 +64,35 @@ def _as_text(survey: Survey, calls: Sequence[LastCall], now: datetime) -> Iterat
         return
     if above:
         yield ""
-    rows = [_HEAD, *(_row(call, now) for call in latest(calls))]
-    widths = [max(_width(row[column]) for row in rows) for column in range(len(_HEAD))]
-    for row in rows:
-        cells = zip(_HEAD, row, widths, strict=True)
-        yield "  ".join(_aligned(cell, width, right=name in _NUMBERS) for name, cell, width in cells).rstrip()
+    head, numbers = [translated(name) for name in _HEAD], {translated(name) for name in _NUMBERS}
+    yield from table(head, (_row(call, now) for call in latest(calls)), numbers=numbers)
 
 
 def _servers(survey: Survey, now: datetime) -> Iterator[str]:
     for server, seconds in survey.servers_down.items():
-        yield f"server {plain(server)} is down: tried again at {local(now + timedelta(seconds=seconds))}"
+        again = local(now + timedelta(seconds=seconds))
+        yield translated("server {server} is down: tried again at {at}", server=plain(server), at=again)
     for server, seconds in survey.servers_short.items():
         until = local(now + timedelta(seconds=seconds))
-        yield f"server {plain(server)} has used up its retries: what failed is tried again by {until}"
+        said = "server {server} has used up its retries: what failed is tried again by {until}"
+        yield translated(said, server=plain(server), until=until)
 
 
 def _run(run: RunState) -> str:
     sums = run.counters
     named = f" ({plain(run.name)})" if run.name else ""
-    counts = f"ok {sums.ok}, empty {sums.empty}, failed {sums.failed}, skipped {sums.skipped}"
-    return f"run {run.id}{named} is alive since {local(run.at)}: {counts}"
+    counts = "ok {ok}, empty {empty}, failed {failed}, skipped {skipped}"
+    said = translated(counts, ok=sums.ok, empty=sums.empty, failed=sums.failed, skipped=sums.skipped)
+    return translated("run {run} is alive since {at}: ", run=f"{run.id}{named}", at=local(run.at)) + said
 
 
 def _row(call: LastCall, now: datetime) -> tuple[str, ...]:
-    outcome = call.outcome or "never"
+    outcome = translated(call.outcome or "never")
     if call.kind is not None:
         outcome = f"{outcome} ({call.kind})"
     at = "-" if call.at is None else local(call.at)
-    due = "-" if call.due is None else "now" if call.due <= now else local(call.due)
-    cells = (f"{call.tenant}/{call.operation}", call.question, outcome, at, str(call.rows), due, call.run)
-    return tuple(_cut(plain(cell)) for cell in cells)
-
-
-def _cut(text: str) -> str:
-    """Cut a text that is too wide for its column."""
-    if _width(text) <= _WIDEST:
-        return text
-    while _width(text) > _WIDEST - 3:
-        text = text[: -max(1, (_width(text) - _WIDEST) // 2)]
-    return f"{text}..."
-
-
-def _width(text: str) -> int:
-    """Return how many cells of a terminal a text takes up."""
-    if text.isascii():
-        return len(text)
-    return sum(_cells(sign) for sign in text)
-
-
-def _cells(sign: str) -> int:
-    if unicodedata.combining(sign):
-        return 0
-    return 2 if unicodedata.east_asian_width(sign) in "WF" else 1
-
-
-def _aligned(cell: str, width: int, *, right: bool) -> str:
-    gap = " " * (width - _width(cell))
-    return gap + cell if right else cell + gap
+    due = "-" if call.due is None else translated("now") if call.due <= now else local(call.due)
+    return (f"{call.tenant}/{call.operation}", call.question, outcome, at, str(call.rows), due, call.run)
 
 
 # --- for machines -----------------------------------------------------------------------------

@@ -14,26 +14,40 @@ from wolkvox_async.adapters.telemetry import library_logger
 from wolkvox_async.apps import progress
 from wolkvox_async.apps.glance import glance
 from wolkvox_async.apps.passing import Ending, calm_collector
+from wolkvox_async.apps.rotation import CurrentReferences
 from wolkvox_async.apps.serving.lookout import Lookout
-from wolkvox_async.apps.watching import CurrentReferences, WatchOrder, reread_when_changed
+from wolkvox_async.apps.watching import WatchOrder, reread_when_changed
 from wolkvox_async.engine import Engine, Watch
 from wolkvox_async.settings.composition import assemble
 
+from . import several
+from .dealing import Share
 from .errand import Joining, Kind, Tools
 from .labour import Outcome
-from .machine import join
 from .quarantine import question_waits, watched
 
 
-def run(order: WatchOrder, joining: Joining) -> Ending:
-    """Watch as one of many machines until a signal comes.
+def run(order: WatchOrder, joining: Joining, workers: int = 1) -> Ending:
+    """Watch as one of many machines, or as `workers` of them, until a signal comes.
 
     To be called where there is no event loop and no other thread. Raises `ConfigurationError` before
     anything is called, and `StateError` at any time.
     """
+
+    def kind(share: Share) -> Kind:
+        one = replace(order, options=share.options)
+        if not share.is_first:
+            one = replace(one, progress=False, window=None)
+        if share.is_again:
+            one = replace(one, hung_up=lambda: True)
+        return _kind(one)
+
+    return several.run(order, joining, workers, kind)
+
+
+def _kind(order: WatchOrder) -> Kind:
     asks = watched(order.options.interval, order.dates)
-    kind = Kind("watch", lambda tools: Watching(order, tools), asks, question_waits, rereads=True)
-    return join(order, joining, kind)
+    return Kind("watch", lambda tools: Watching(order, tools), asks, question_waits, rereads=True)
 
 
 class _Nowhere:
@@ -63,10 +77,11 @@ class Watching:
         order, tools, lookout = self._order, self._tools, self._lookout
         references = CurrentReferences(order.tenants)
         parts = tools.parts()
-        parts = replace(parts, tokens=references, hooks=(*parts.hooks, *lookout.hooks))
+        parts = replace(parts, tokens=references, hooks=(*parts.hooks, *lookout.hooks, references))
         subscriptions = tools.errand.subscriptions
         try:
-            async with assemble(subscriptions, order.tenants, order.options, parts) as engine:
+            most = tools.errand.most_in_flight
+            async with assemble(subscriptions, order.tenants, order.options, parts, most_in_flight=most) as engine:
                 self._open(engine)
                 watch = engine.watch(
                     apis=order.apis, dates=order.dates, only_changes=order.only_changes, holds=tools.state.holds
