@@ -1,6 +1,7 @@
 """The other commands: each starts fast, says what it says on standard output, and ends well."""
 
 import asyncio
+import shlex
 import signal
 import subprocess
 import sys
@@ -155,3 +156,10 @@ async def test_the_demonstration_ends_with_a_verdict(tmp_path: Path) -> None:
     assert b"the simulator's verdict: 30 operations, 3 servers, 0 overlaps" in done.out
     lines = (folder / "usage.jsonl").read_bytes().splitlines()
     assert sum(b'"type":"call"' in line for line in lines) == 90
+    (told,) = [line for line in done.out.decode().splitlines() if line.startswith("a statement for one tenant: ")]
+    assert (folder / "report.html").read_text().startswith("<!doctype html>")
+    name, *arguments = shlex.split(told.partition(": ")[2])
+    assert name == "wolkvox-async"
+    statement = await run(*arguments)
+    assert statement.code == 0, statement.err
+    assert "USD" in Path(arguments[-1]).read_text()

@@ -8,7 +8,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 from typing import Any, Final
 
 import click
@@ -19,6 +22,7 @@ from wolkvox_async.settings.tenants import load_tenants
 
 from . import logs, passing
 from .exits import Exit
+from .languages import translated
 from .progress import duration
 
 _APIS: Final = ("interactions", "gamification", "ivr_minutes")
@@ -43,7 +47,8 @@ def run(operations: int, servers: int, folder: Path) -> Exit:
     output.unlink(missing_ok=True)
     logs.configure(None, "error")
     with _simulator(operations, servers, folder) as stage:
-        click.echo(f"simulating {operations} operations on {servers} servers of this machine", err=True)
+        simulating = "simulating {operations} operations on {servers} servers of this machine"
+        click.echo(translated(simulating, operations=operations, servers=servers), err=True)
         order = passing.Order(load_tenants(stage.tenants), Options(base_url=stage.base_url), str(output), progress=None)
         ending = passing.run(lambda: passing.run_pass(order))
     return _tell(ending, stage, output)
@@ -52,18 +57,52 @@ def run(operations: int, servers: int, folder: Path) -> Exit:
 def _tell(ending: passing.Ending, stage: Stage, output: Path) -> Exit:
     verdict = stage.verdict
     if ending.summary is None or verdict is None:
-        click.echo(ending.message or "the demonstration was interrupted", err=True)
+        click.echo(ending.message or translated("the demonstration was interrupted"), err=True)
         return ending.code or Exit.SOME_FAILED
     counters, seconds = ending.summary.counters, ending.summary.seconds
-    calls = counters.ok + counters.empty + counters.failed + counters.skipped
-    click.echo(
-        f"{calls} calls in {duration(seconds) if seconds >= 60 else f'{seconds:.1f} s'}: {counters.ok} ok, "
-        f"{counters.empty} empty, {counters.failed} failed, {counters.skipped} skipped; "
-        f"{counters.attempts} requests, at most {verdict['max_in_flight']} at once"
+    said = (
+        "{calls} calls in {time}: {ok} ok, {empty} empty, {failed} failed, {skipped} skipped; "
+        "{requests} requests, at most {most} at once"
     )
-    click.echo(f"{counters.rows} rows in {output}")
-    click.echo(f"the simulator's verdict: {verdict['summary']}")
+    click.echo(
+        translated(
+            said,
+            calls=counters.ok + counters.empty + counters.failed + counters.skipped,
+            time=duration(seconds) if seconds >= 60 else f"{seconds:.1f} s",
+            ok=counters.ok,
+            empty=counters.empty,
+            failed=counters.failed,
+            skipped=counters.skipped,
+            requests=counters.attempts,
+            most=verdict["max_in_flight"],
+        )
+    )
+    click.echo(translated("{rows} rows in {file}", rows=counters.rows, file=output))
+    click.echo(translated("the simulator's verdict: {verdict}", verdict=verdict["summary"]))
+    _report(output)
     return Exit.OK if verdict["ok"] and not counters.failed else Exit.SOME_FAILED
+
+
+def _report(output: Path) -> None:
+    """Make a report of what was fetched, and say how a statement for one tenant is made."""
+    made, prices = output.with_name("report.html"), output.with_name("prices.json")
+    if find_spec("jinja2") is None:
+        how = "a report of it: pip install 'wolkvox-async[report]', then {command}"
+        click.echo(translated(how, command=f"wolkvox-async report {quote(str(output))}"))
+        return
+    from .reporting import program  # noqa: PLC0415 - only where there is jinja2
+
+    prices.write_bytes(program.EXAMPLE_PRICES.read_bytes())
+    now = datetime.now(UTC)  # noqa: TID251 - the boundary: everything below takes the time
+    order = program.Order((str(output),), str(made), prices=str(prices), now=round(now.timestamp() * 1000))
+    made.unlink(missing_ok=True)
+    done = program.make(order)
+    tenant = done.report.statements[0].tenant
+    statement = output.with_name(f"{tenant}.html")
+    files = f"{quote(str(output))} --tenant {quote(tenant)} --prices {quote(str(prices))}"
+    click.echo(translated("a report of it, with made-up prices: {file}", file=made))
+    command = f"wolkvox-async report {files} --output {quote(str(statement))}"
+    click.echo(translated("a statement for one tenant: {command}", command=command))
 
 
 @contextmanager

@@ -1,0 +1,271 @@
+"""The page: one self-contained file, without a script and without an address.
+
+Everything that comes from records is escaped by the templates; style and drawings are part of the file.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from decimal import Decimal
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+
+from wolkvox_async.catalog import Catalog, Kind
+from wolkvox_async.statements import (
+    Lack,
+    Line,
+    Number,
+    Outage,
+    Report,
+    State,
+    Statement,
+    Tariff,
+    Trouble,
+    days_in,
+)
+
+from .formats import Formats, Language
+from .sources import Source
+from .sparks import HEIGHT, WIDTH, spark
+from .wording import Wording
+
+_FOLDER: Final = Path(__file__).parent / "templates"
+_SHOWN_FIRST: Final = 4
+_KINDS: Final = (Kind.USAGE, Kind.LEVEL, Kind.OTHER)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How a page is made: of one `tenant` or of all, in which language and timezone, with or without prices."""
+
+    language: Language
+    zone_name: str
+    zone: tzinfo
+    tenant: str | None
+    tariff: Tariff | None
+
+
+def open_templates() -> jinja2.Environment:
+    """Return what pages are made with; it compiles each template once."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def page(
+    report: Report, sources: Sequence[Source], setting: Setting, templates: jinja2.Environment | None = None
+) -> Iterator[str]:
+    """Yield the page in pieces."""
+    names = _View(report, setting).names()
+    told = {"report": report, "tenant": setting.tenant, "zone": setting.zone_name}
+    odd = [source for source in sources if source.is_odd]
+    template = (templates or open_templates()).get_template("report.html")
+    stream = template.stream(**names, **told, odd=odd)
+    stream.enable_buffering(64)
+    yield from stream
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """An endpoint over all tenants: the sum of its numbers, and how many lines have none."""
+
+    api: str
+    kind: Kind
+    tenants: int
+    lines: int
+    value: Number
+    previous: Number | None
+    without: int
+    amount: Decimal | None
+
+
+class _View:
+    """What templates ask for."""
+
+    def __init__(self, report: Report, setting: Setting) -> None:
+        self._report: Final = report
+        self._setting: Final = setting
+        self._say: Final = Wording(setting.language)
+        self._format: Final = Formats(setting.language, setting.zone)
+        self._anchors: Final[dict[str, int]] = {}
+        self._places: Final = {name: place for place, name in enumerate(Catalog().names())}
+
+    def names(self) -> dict[str, Any]:
+        """Return what the templates know by name."""
+        formats = self._format
+        return {
+            "t": self._say,
+            "language": self._setting.language,
+            "tariff": self._setting.tariff,
+            "number": formats.number,
+            "money": formats.money,
+            "price": formats.price,
+            "signed": formats.signed,
+            "percent": formats.percent,
+            "month": formats.month,
+            "moment": formats.moment,
+            "span": formats.span,
+            "duration": formats.duration,
+            "spark": _spark,
+            "width": WIDTH,
+            "height": HEIGHT,
+            "by_tenant": self._by_tenant,
+            "of_month": self._of_month,
+            "kinds": _by_kind,
+            "tallies": self._tallies,
+            "troubles": self._troubles,
+            "reason": self._reason,
+            "subjects": _subjects,
+            "lack": self._lack,
+            "window": self._window,
+            "parts_of": self._parts,
+            "unpriced": self._unpriced,
+            "missing_lines": _missing_lines,
+            "total": self._total,
+            "first": _SHOWN_FIRST,
+            "anchor": self._anchor,
+        }
+
+    def _anchor(self, tenant: str) -> str:
+        """Return the name of a tenant's part of the page: a number, for names have spaces and worse."""
+        return f"tenant-{self._anchors.setdefault(tenant, len(self._anchors) + 1)}"
+
+    def _by_tenant(self) -> list[tuple[str, list[Statement]]]:
+        found: dict[str, list[Statement]] = {}
+        for statement in self._report.statements:
+            found.setdefault(statement.tenant, []).append(statement)
+        return list(found.items())
+
+    def _of_month(self, month: int) -> list[Statement]:
+        return [statement for statement in self._report.statements if statement.month == month]
+
+    def _total(self, statements: Sequence[Statement]) -> Decimal | None:
+        tariff = self._setting.tariff
+        if tariff is None:
+            return None
+        return sum((one.amount or Decimal() for one in statements), Decimal(f"0E-{tariff.decimals}"))
+
+    def _troubles(self, statement: Statement) -> list[str]:
+        kinds = ("unclosed", "gaps", "failed", "skipped")
+        counts = zip(kinds, statement.troubled(), strict=True)
+        said = [self._many(kind, count) for kind, count in counts if count]
+        if without := sum(line.is_wanting and not line.is_missing for line in statement.lines):
+            said.append(self._say("no_number_of", n=self._format.number(without)))
+        return said
+
+    def _many(self, kind: str, count: int) -> str:
+        return self._say(f"{kind}_one") if count == 1 else self._say(f"{kind}_many", n=self._format.number(count))
+
+    def _reason(self, outage: Outage) -> str:
+        return self._say.reason("gap" if outage.trouble is Trouble.GAP else "error", outage.reason)
+
+    def _lack(self, line: Line) -> str:
+        content = line.content
+        if content is None or content.lack is None:
+            return self._say("state_none")
+        if content.lack is Lack.NOT_COUNTED:
+            return self._say("lack_not_counted", n=self._format.number(content.count))
+        sent = content.rows[0].sent if content.lack is Lack.NOT_A_NUMBER and content.count == 1 else ""
+        return f"{self._say(f'lack_{content.lack}')}{f': {sent}' if sent else ''}"
+
+    def _window(self, line: Line) -> str:
+        """Say what was asked for, where dates were."""
+        if line.reading is None or not line.reading.until:
+            return ""
+        since, until = line.reading.since, line.reading.until
+        month = int(since[:4]) * 12 + int(since[4:6]) - 1
+        if since[6:] == "01000000" and until == f"{since[:6]}{days_in(month)}235959":
+            return self._say("window_all")
+        return self._say("window", first=_day(since), last=_day(until))
+
+    def _parts(self, line: Line) -> str:
+        """Say how a line's amount comes about, where it has tiers."""
+        if line.charge is None or len(line.charge.parts) < 2:
+            return ""
+        number, price = self._format.number, self._format.price
+        times = "\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN}\N{NO-BREAK SPACE}"
+        said = [f"{number(part.quantity)}{times}{price(part.price)}" for part in line.charge.parts]
+        return "\N{NO-BREAK SPACE}+ ".join(said)
+
+    def _unpriced(self, statement: Statement) -> str:
+        """Say which lines are in no amount."""
+        if self._setting.tariff is None:
+            return ""
+        without = Counter(
+            (line.key.api, self._say("no_price") if line.value is not None else self._lack(line))
+            for line in statement.lines
+            if line.charge is None and (line.key.api in self._setting.tariff.prices or line.value is not None)
+        )
+        return "; ".join(f"{api} ({why}{f', {n}' if n > 1 else ''})" for (api, why), n in sorted(without.items()))
+
+    def _tallies(self, month: int) -> list[tuple[Kind, list[Tally]]]:
+        found: dict[str, list[Line]] = {}
+        for statement in self._of_month(month):
+            for line in statement.lines:
+                found.setdefault(line.key.api, []).append(line)
+        ordered = sorted(found.items(), key=lambda one: (_KINDS.index(one[1][0].kind), self._place(one[0])))
+        tallies = [self._tally(api, lines) for api, lines in ordered]
+        return [(kind, list(own)) for kind, own in groupby(tallies, key=lambda tally: tally.kind)]
+
+    def _place(self, api: str) -> tuple[int, str]:
+        return self._places.get(api, len(self._places)), api
+
+    def _tally(self, api: str, lines: list[Line]) -> Tally:
+        values = [line.value for line in lines if line.value is not None]
+        before = [line.previous for line in lines if line.value is not None and line.previous is not None]
+        tariff = self._setting.tariff
+        amounts = [line.charge.amount for line in lines if line.charge is not None]
+        return Tally(
+            api,
+            lines[0].kind,
+            len({line.key.tenant for line in lines}),
+            len(lines),
+            sum(values),
+            sum(before) if before and len(before) == len(values) else None,
+            len(lines) - len(values),
+            sum(amounts, Decimal(f"0E-{tariff.decimals}")) if tariff is not None and amounts else None,
+        )
+
+
+def _by_kind(lines: Sequence[Line]) -> list[tuple[Kind, list[Line]]]:
+    return [(kind, own) for kind in _KINDS if (own := [line for line in lines if line.kind is kind])]
+
+
+def _spark(line: Line) -> Any:
+    return spark(line.days, steps=line.kind is not Kind.USAGE)
+
+
+def _subjects(outage: Outage) -> list[tuple[str, str]]:
+    """Return operations with their endpoints, as text; many endpoints as their number."""
+    found: dict[str, list[str]] = {}
+    for operation, api in outage.subjects:
+        found.setdefault(operation, []).append(api)
+    return [
+        (operation, ", ".join(apis) if len(apis) <= _SHOWN_FIRST else f"{len(apis)}")
+        for operation, apis in found.items()
+    ]
+
+
+def _missing_lines(statement: Statement) -> list[tuple[str, list[Line]]]:
+    """Return operations with the lines that miss their closing reading."""
+    return [
+        (section.operation, own)
+        for section in statement.sections
+        if (own := [line for line in section.lines if line.state is State.UNCLOSED])
+    ]
+
+
+def _day(text: str) -> str:
+    """Write the vendor's notation as a date, with the time where it is not that of a whole day."""
+    date, time = f"{text[:4]}-{text[4:6]}-{text[6:8]}", text[8:]
+    return date if time in ("000000", "235959") else f"{date} {time[:2]}:{time[2:4]}"
