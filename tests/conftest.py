@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
-pytest_plugins = ("tests.canary",)
+pytest_plugins = ("tests.canary", "tests.postgres")
 
 # How long an example takes says something about the machine, and nothing about the code.
 hypothesis.settings.register_profile("project", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])

@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, TypeVar
 
 from wolkvox_async.adapters.clock import LoopClock
-from wolkvox_async.adapters.jsonlines import JsonLines, marks, open_output
+from wolkvox_async.adapters.jsonlines import JsonLines, open_output
 from wolkvox_async.adapters.state import MemoryState, SqliteState
 from wolkvox_async.adapters.telemetry import library_logger
 from wolkvox_async.engine import Engine, RunName, Summary
 from wolkvox_async.errors import OutputClosedError, OutputError
-from wolkvox_async.marks import read_mark
 from wolkvox_async.planning import DateRange
 from wolkvox_async.ports import Adopter, Clock, Place
 from wolkvox_async.records import Counters, timestamp
@@ -26,6 +25,7 @@ from wolkvox_async.settings.options import Options
 
 from . import progress
 from .exits import Exit, of_pass, of_signal
+from .languages import translated
 from .signals import Reactions, StopSignals
 
 T = TypeVar("T")
@@ -40,7 +40,8 @@ STANDSTILL: Final = 0.6
 class Order:
     """What is to be fetched, how, and where to; `drain` in seconds, `progress` None means on a terminal.
 
-    `workers` is how many processes are wanted; here there is one.
+    `workers` is how many processes are wanted; here there is one. `opens` makes the output of
+    something other than records as JSON lines; it is told whether that is to be durable.
     """
 
     tenants: Tenants
@@ -53,6 +54,12 @@ class Order:
     drain: float = 10.0
     progress: bool | None = None
     workers: int = 1
+    opens: Callable[[bool], JsonLines] | None = None
+
+    def sink(self) -> JsonLines:
+        """Return where records go, to be opened."""
+        durable = self.options.durability == "power"
+        return open_output(self.output, durable=durable) if self.opens is None else self.opens(durable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,7 @@ async def run_pass(order: Order, parts: Parts | None = None) -> Ending:
     try:
         async with (
             state_of(order.options, clock) as state,
-            open_output(order.output, durable=order.options.durability == "power") as sink,
+            order.sink() as sink,
         ):
             await take_over(state, sink)
             return await _with_output(order, sink, replace(parts or Parts(), clock=clock, state=state))
@@ -163,8 +170,7 @@ async def take_over(state: Adopter, sink: JsonLines) -> None:
         return
     shrunk = await state.has_shrunk(place, sink.position)
     start = 0 if shrunk else await state.adopted(place)
-    found = (read_mark(line) for line in marks(sink.place, start, sink.position))
-    lost = await state.adopt(place, (mark for mark in found if mark is not None), sink.position, shrunk=shrunk)
+    lost = await state.adopt(place, sink.marks_from(start), sink.position, shrunk=shrunk)
     if lost:
         again = "1 call that it does not hold is" if lost == 1 else f"{lost} calls that it does not hold are"
         library_logger().warning(f"{sink.place.path.name} is shorter than what was written to it: {again} made again")
@@ -189,12 +195,14 @@ def not_due(counters: Counters, options: Options) -> str | None:
     """Say what was not called because too little time has passed."""
     if counters.due is None:
         return None
-    calls = "1 call was" if counters.not_due == 1 else f"{counters.not_due} calls were"
-    return (
-        f"{calls} not due, the last until {timestamp(counters.due)}: the same is asked of a token at most every "
-        f"{options.interval:g} s (--interval, or the endpoint's own if that is longer); "
-        f"--wait SECONDS waits for calls that come due (now {options.wait:g})"
+    one, many = "1 call was not due, the last until {until}", "{calls} calls were not due, the last until {until}"
+    due = {"calls": counters.not_due, "until": timestamp(counters.due)}
+    said = translated(one, **due) if counters.not_due == 1 else translated(many, **due)
+    why = (
+        ": the same is asked of a token at most every {interval:g} s (--interval, or the endpoint's own if that is "
+        "longer); --wait SECONDS waits for calls that come due (now {wait:g})"
     )
+    return said + translated(why, interval=options.interval, wait=options.wait)
 
 
 async def _fetch(engine: Engine, order: Order, sink: JsonLines, stage: Stage) -> Summary:

@@ -17,6 +17,7 @@ from .places import Place, reading
 
 _BLOCK: Final = 1 << 20
 _BEGINNING: Final = b'\n{"type":"call"'
+_MESSAGE: Final = b'\n{"type":"RECORD","stream":"calls",'
 _ENDING: Final = re.compile(rb'\n\{"type":"(?:call|gap)"')
 
 _Find: TypeAlias = Callable[[bytes, int], int]
@@ -39,6 +40,15 @@ def marks(target: str | os.PathLike[str] | Place, start: int, end: int) -> Itera
 def slot_ends(target: str | os.PathLike[str] | Place, start: int, end: int) -> Iterator[bytes]:
     """Yield the `call` and `gap` records between two offsets; otherwise as `marks`."""
     yield from _found(target, start, end, _find_end)
+
+
+def call_messages(target: str | os.PathLike[str] | Place, start: int, end: int) -> Iterator[bytes]:
+    """Yield the Singer messages of `call` records between two offsets; otherwise as `marks`."""
+    yield from _found(target, start, end, _find_message)
+
+
+def _find_message(text: bytes, place: int) -> int:
+    return text.find(_MESSAGE, place)
 
 
 def _find_call(text: bytes, place: int) -> int:
@@ -74,4 +84,4 @@ def _between(descriptor: int, start: int, end: int, find: _Find) -> Iterator[byt
             yield text[begin + 1 : stop]
             place = stop
         # What is kept is a record of those whose end is yet to come, or what may be the start of one.
-        text = text[begin if begin >= 0 else max(place, len(text) - len(_BEGINNING) + 1) :]
+        text = text[begin if begin >= 0 else max(place, len(text) - len(_MESSAGE) + 1) :]

@@ -15,17 +15,19 @@ import fcntl
 import os
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
 from wolkvox_async.errors import ConfigurationError, Mistake, OutputBusyError, OutputError
 
 from .outlets import MAYBE_LOST, Outlet, RegularFile, Socket, Stream, output_error, to_disk
 from .places import Place, reading
 from .remains import whole_end
+
+EndOf: TypeAlias = Callable[[int, int, str], int]
 
 _STDOUT: Final = 1
 CREATED_MODE: Final = 0o644
@@ -73,8 +75,10 @@ def standard_output(*, durable: bool) -> Outlet:
         return RegularFile(descriptor, name, durable=durable)
 
 
-def named_output(path: str, *, durable: bool) -> Outlet:
+def named_output(path: str, *, durable: bool, end_of: EndOf = whole_end) -> Outlet:
     """Return the file, pipe or device at `path`; a file is created if need be.
+
+    `end_of` finds where a file ends without what a killed writer left in it.
 
     Raises `ConfigurationError` (`OutputBusyError`: another writer has it) or, when the
     machine is short of something or an fsync failed, `OutputError`.
@@ -92,7 +96,7 @@ def named_output(path: str, *, durable: bool) -> Outlet:
             return _stream(descriptor, path)
         lock(descriptor, path)
         place = Place.of(path, descriptor)
-        _cut_remains(descriptor, path, place)
+        _cut_remains(place, path, descriptor, end_of)
         if durable:
             to_disk(descriptor, path)
             folder_to_disk(place.path)
@@ -153,13 +157,13 @@ def opening_error(error: OSError, path: str) -> ConfigurationError | OutputError
     return ConfigurationError([Mistake(advice, path)])
 
 
-def _cut_remains(descriptor: int, path: str, place: Place) -> None:
+def _cut_remains(place: Place, path: str, descriptor: int, end_of: EndOf) -> None:
     """Have the file end with a mark, whatever a killed writer left behind it."""
     size = os.fstat(descriptor).st_size
     if not size:
         return
     with reading(place) as reader:
-        end = whole_end(reader, size, path)
+        end = end_of(reader, size, path)
     if end < size:
         os.ftruncate(descriptor, end)
 

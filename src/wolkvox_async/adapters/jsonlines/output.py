@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Final, Self
 
 from wolkvox_async.errors import OutputError, UsageError
+from wolkvox_async.marks import Mark, read_mark
 
+from .marks import marks
 from .opening import named_output, standard_output
 from .outlets import Outlet, given_up
 from .places import Place
@@ -119,6 +122,13 @@ class JsonLines:
         outlet = self._opened()
         self._check()
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._deliver, outlet, lines)
+
+    def marks_from(self, start: int) -> Iterator[Mark]:
+        """Yield the marks of the calls that the named file holds from `start` on; as `marks`."""
+        place, end = self.place, self.position
+        if place is not None and end is not None:
+            found = (read_mark(line) for line in marks(place, start, end))
+            yield from (mark for mark in found if mark is not None)
 
     def abort(self) -> None:
         """Give up a reader that stands still; later writes fail.

@@ -72,7 +72,7 @@ def whole_end(descriptor: int, size: int, name: str) -> int:
     Raises `ConfigurationError` when it is not a file that a writer of ours can have left.
     """
     last: _Row | None = None
-    for end, start in pairwise(chain(_behind_line_ends(descriptor, size), (0,))):
+    for end, start in pairwise(chain(behind_line_ends(descriptor, size), (0,))):
         match _record(descriptor, start, end):
             case _Mark():
                 return end
@@ -93,7 +93,7 @@ def _refusal(what: str, name: str) -> ConfigurationError:
     return ConfigurationError([Mistake(what, name)])
 
 
-def _behind_line_ends(descriptor: int, size: int) -> Iterator[int]:
+def behind_line_ends(descriptor: int, size: int) -> Iterator[int]:
     """Yield the offset behind every line end, the last one first."""
     stop = size
     while stop:

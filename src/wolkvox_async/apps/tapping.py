@@ -1,0 +1,112 @@
+"""A pass as a Singer tap: what a target has not confirmed is handed on again, and not asked for again.
+
+A target takes its time, and says with a STATE what it has for good. Until then records stand in
+a file of the state folder, one for each run: a *batch*. A tap that starts
+
+- hands on what stands in the batch that its STATE names behind the place that it names, and all
+  later ones; what the target has is deleted;
+- without a STATE, or with one of a batch that is not here, hands on the newest batch as a whole:
+  keys make that no duplicate;
+- goes on with the run of the newest batch if that never ended, and else begins another one.
+
+Two taps over one tenants file that are not the same (other endpoints, another target) have
+different names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from wolkvox_async.adapters.jsonlines import Batch, Relay
+from wolkvox_async.adapters.state.folder import Folder, unusable
+from wolkvox_async.errors import RunError
+from wolkvox_async.identity import ulid
+from wolkvox_async.singer import EVERYTHING, Selection, Translator
+
+from .passing import Ending, Order
+
+_FOLDER: Final = "singer"
+_SUFFIX: Final = ".jsonl"
+_CHANCE_BITS: Final = 80
+_TAIL: Final = 4096  # bytes: a record that ends a run is shorter
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """What a tap is told beside its options; `state` is the value of a STATE message, empty if there is none."""
+
+    name: str = ""
+    state: Mapping[str, Any] | None = None
+    selection: Selection = field(default_factory=lambda: EVERYTHING)
+
+    def run(self, order: Order, fetch: Callable[[Order], Ending]) -> Ending:
+        """Make the pass of `order` by `fetch`, with standard output for messages; raises what that raises."""
+        folder = self._folder(order)
+        try:
+            batches = _batches(folder, self.state or {})
+            is_open = bool(batches) and not _has_ended(batches[-1].path)
+        except OSError as error:
+            raise unusable(folder, error) from error
+        path = batches[-1].path if is_open else folder / f"{_new_id()}{_SUFFIX}"
+        translator = Translator(self.selection)
+
+        def opened(durable: bool) -> Relay:
+            return Relay(path, translator, batches, durable=durable)
+
+        tapped = replace(order, output=str(path), run=None, resume=is_open, opens=opened)
+        try:
+            return fetch(tapped)
+        except RunError:
+            if not is_open:
+                raise
+        return fetch(replace(tapped, resume=False))  # the folder does not know it: it was killed before it began
+
+    def _folder(self, order: Order) -> Path:
+        root = Folder(Path(order.options.state or ""))
+        root.make()
+        tenants = "" if order.tenants.path is None else str(order.tenants.path.resolve())
+        key = hashlib.blake2b(f"{self.name}\n{tenants}".encode(), digest_size=8).hexdigest()
+        folder = root.root / _FOLDER / key
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise unusable(folder, error) from error
+        return folder
+
+
+def _batches(folder: Path, state: Mapping[str, Any]) -> list[Batch]:
+    """Return what is to be handed on, oldest first, and delete what is not."""
+    paths = sorted(folder.glob(f"*{_SUFFIX}"))
+    named, position = folder / str(state.get("batch")), state.get("position")
+    start = position if named in paths and isinstance(position, int) and position > 0 else 0
+    first = named if named in paths else paths[-1] if paths else named
+    batches = [Batch(path, start if path == named else 0) for path in paths if path >= first]
+    if batches and batches[0].start >= batches[0].path.stat().st_size and _has_ended(batches[0].path):
+        del batches[0]  # the target has all of it
+    for path in set(paths) - {batch.path for batch in batches}:
+        path.unlink()
+    return batches
+
+
+def _has_ended(path: Path) -> bool:
+    """Tell whether the run of a batch went to its end."""
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+        last = file.read().splitlines(keepends=True)[-1:]
+    if not last or not last[0].endswith(b"\n") or not last[0].startswith(b'{"type":"run",'):
+        return False
+    return bool(orjson.loads(last[0])["event"] == "finished")
+
+
+def _new_id() -> str:
+    now = datetime.now(UTC)  # noqa: TID251 - before there is a loop, which has our clock
+    return ulid(int(now.timestamp() * 1000), secrets.randbits(_CHANCE_BITS))

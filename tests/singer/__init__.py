@@ -1,0 +1,1 @@
+"""`tap-wolkvox`, and what real Singer targets make of what it says."""
