@@ -1,0 +1,1 @@
+"""Every code block of the README and of docs/ is executed, or accounted for: see `accounts.py`."""
