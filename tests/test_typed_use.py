@@ -17,7 +17,10 @@ from wolkvox_async import (
     CallResult,
     CallSettled,
     Clock,
+    DateRange,
     Engine,
+    Event,
+    Gathered,
     Hook,
     OpenEngine,
     Operation,
@@ -33,11 +36,12 @@ from wolkvox_async import (
     Token,
     TokenSource,
     Transport,
+    fetch_all,
     load_tenants,
     open_engine,
 )
 from wolkvox_async.model import Answer, Breakdown, Call
-from wolkvox_async.ports import Alarm, Event, Turn
+from wolkvox_async.ports import Alarm, Turn
 from wolkvox_async.testing import ok_answer
 
 TENANTS = {
@@ -91,6 +95,7 @@ class MyHook:
 
     def observe(self, event: Event) -> None:
         if isinstance(event, CallSettled):
+            assert_type(event.ended, Literal["ok", "empty", "failed", "skipped"])
             self.ended.append(event.call.operation.path)
 
 
@@ -134,6 +139,14 @@ async def _call(engine: Engine) -> CallResult:
     assert_type(result.rows, list[Any])
     assert_type(result.error, CallError | None)
     assert_type(result.records, list[RowRecord | CallRecord])
+    assert_type(result.at, datetime)
+    assert_type(result.due, datetime | None)
+    return result
+
+
+async def _read(engine: Engine) -> CallResult:
+    result = await engine.read("acme/bogota", "gamification", dates=DateRange("2026-11-01"), max_age=3600)
+    assert_type(result, CallResult)
     return result
 
 
@@ -167,9 +180,20 @@ async def test_a_typed_program_embeds_the_engine_with_parts_of_its_own() -> None
         assert (await _call(engine)).rows == [{"operation": "bogota", "items": "12"}]
         assert await _fetch(engine) == ["started", 12, "ok", "finished"]
         summary = await _write(engine, writing)
+        assert await _read(engine) is not None
     assert summary.counters.ok == 2
     assert len(sink.lines) == 4 + 2
-    assert hook.ended == ["acme/bogota"] * 4
+    assert hook.ended == ["acme/bogota"] * 5
+
+
+async def test_a_typed_notebook_gathers_a_whole_pass() -> None:
+    found = await fetch_all(load_tenants(TENANTS), apis=["interactions"], parts=Parts(transport=MyTransport()))
+    assert_type(found, Gathered)
+    assert_type(found.rows, list[RowRecord])
+    assert_type(found.calls, list[CallRecord])
+    assert_type(found.missing, list[CallRecord])
+    assert_type(found.summary, Summary)
+    assert [row["items"] for row in found.rows] == [12]
 
 
 def test_the_package_says_that_it_is_typed() -> None:

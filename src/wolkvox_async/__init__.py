@@ -6,6 +6,7 @@
         async with engine.fetch(apis=["interactions"]) as records:
             async for record in records: ...
         result = await engine.call("acme/bogota", "interactions")
+        result = await engine.read("acme/bogota", "interactions")  # shared by all who ask
 
 Names are loaded when they are first used, so importing the package costs nothing.
 """
@@ -17,6 +18,8 @@ from .lazy import loader
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .adapters.clock import LoopClock
+    from .adapters.tracing import TracingHook
     from .catalog import Catalog, Endpoint
     from .engine import CallResult, Engine, Records, RunName, Summary, Watch
     from .errors import (
@@ -37,7 +40,9 @@ if TYPE_CHECKING:
         AttemptFailed,
         CallSettled,
         Clock,
+        Event,
         Hook,
+        SecretPlugin,
         Sink,
         SlotMissed,
         State,
@@ -48,6 +53,7 @@ if TYPE_CHECKING:
     from .records import CallRecord, GapRecord, Record, RowRecord, RunRecord, WatchRecord
     from .settings.composition import OpenEngine, Parts, open_engine
     from .settings.entries import Tenants
+    from .settings.gathering import Gathered, fetch_all
     from .settings.options import Options
     from .settings.tenants import load_tenants
 
@@ -64,9 +70,12 @@ __all__ = [
     "Endpoint",
     "Engine",
     "ErrorKind",
+    "Event",
     "GapReason",
     "GapRecord",
+    "Gathered",
     "Hook",
+    "LoopClock",
     "Mistake",
     "OpenEngine",
     "Operation",
@@ -81,6 +90,7 @@ __all__ = [
     "RunError",
     "RunName",
     "RunRecord",
+    "SecretPlugin",
     "SelectionError",
     "Sink",
     "Slot",
@@ -92,27 +102,33 @@ __all__ = [
     "Token",
     "TokenClosed",
     "TokenSource",
+    "TracingHook",
     "Transport",
     "UsageError",
     "Watch",
     "WatchRecord",
     "WolkvoxError",
     "__version__",
+    "fetch_all",
     "load_tenants",
     "open_engine",
 ]
 
 _HOMES = {
+    "adapters.clock": "LoopClock",
+    "adapters.tracing": "TracingHook",
     "catalog": "Catalog Endpoint",
     "engine": "CallResult Engine Records RunName Summary Watch",
     "errors": "ConfigurationError Mistake OutputBusyError OutputClosedError OutputError RunError SelectionError "
     "StateError UsageError WolkvoxError",
     "model": "CallError ErrorKind GapReason Operation Slot Token",
     "planning": "DateRange",
-    "ports": "AttemptFailed CallSettled Clock Hook Sink SlotMissed State TokenClosed TokenSource Transport",
+    "ports": "AttemptFailed CallSettled Clock Event Hook SecretPlugin Sink SlotMissed State TokenClosed "
+    "TokenSource Transport",
     "records": "CallRecord GapRecord Record RowRecord RunRecord WatchRecord",
     "settings.composition": "OpenEngine Parts open_engine",
     "settings.entries": "Tenants",
+    "settings.gathering": "Gathered fetch_all",
     "settings.options": "Options",
     "settings.tenants": "load_tenants",
 }

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import structlog
 
-from wolkvox_async.adapters.telemetry import LOGGER, MOST_ROWS, Hooks, LogHook, library_logger
-from wolkvox_async.model import Call, Empty, ErrorKind, Ok, Operation, Token
+from wolkvox_async.adapters.telemetry import LOGGER, Hooks, LogHook, library_logger
+from wolkvox_async.model import MOST_ROWS, Call, Empty, ErrorKind, Ok, Operation, Token
 from wolkvox_async.ports import AttemptFailed, CallSettled, Event, TokenClosed
 
 

@@ -1,4 +1,4 @@
-"""A service in a process of its own, and whatever it wrote."""
+"""A program of the guide in a process of its own, and whatever it wrote."""
 
 from __future__ import annotations
 
@@ -15,40 +15,47 @@ from typing import Any, Final, Self
 import aiohttp
 
 import wolkvox_async
+from wolkvox_async.testing import Simulator
 
-APPS: Final = Path(__file__).parent / "apps"
+from . import launch
+from .guide import program
+
 _SOURCES: Final = str(Path(wolkvox_async.__file__).parents[1])
+_CHATTER: Final = ("INFO", "DEBUG", "=====", "(Press CTRL+C", "Stopped")
+STOPPED: Final = (0, 128 + signal.SIGTERM)
 
 
 class Service:
-    """Runs an example while its block lasts; Python complains about everything it can complain about."""
+    """Runs a program of the guide in `folder` while its block lasts; Python complains about all that it can.
 
-    def __init__(self, app: str, tenants: Path, base_url: str) -> None:
-        self._app: Final = APPS / app
-        self._environment: Final = {
-            **os.environ,
-            "TENANTS": str(tenants),
-            "BASE_URL": base_url,
-            "INTERVAL": "0",
-            "PYTHONPATH": _SOURCES,
-        }
+    `target` is what its server is given, such as `usage:app`; `interval` in seconds.
+    """
+
+    def __init__(self, target: str, vendor: Simulator, folder: Path, *, interval: float = 0) -> None:
+        self._target: Final = target
+        self._folder: Final = folder
+        self._start: Final = ["-X", "dev", "-W", "error", launch.__file__, str(interval), vendor.base_url]
         self._process: asyncio.subprocess.Process | None = None
         self._port: Final = socket.socket()
         self.url = ""
         self._wrote = b""
+        vendor.write_tenants(folder)
+        name = f"{target.partition(':')[0]}.py"
+        (folder / name).write_text(program(name))
 
     @property
     def complaints(self) -> list[str]:
         """What it wrote, but for mere information, and asyncio's remarks that a busy machine is slow."""
         lines = self._wrote.decode().splitlines()
-        return [line for line in lines if not line.startswith("INFO") and "Executing <" not in line]
+        return [line for line in lines if line and not line.startswith(_CHATTER) and "Executing <" not in line]
 
     async def __aenter__(self) -> Self:
         port = self._keep_port()
         self.url = f"http://127.0.0.1:{port}"
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-X", "dev", "-W", "error", str(self._app)),
-            env={**self._environment, "PORT": str(port)},
+            *(sys.executable, *self._start, *self._server(port)),
+            cwd=self._folder,
+            env={**os.environ, "PYTHONPATH": _SOURCES},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -66,6 +73,12 @@ class Service:
         rest, _ = await process.communicate()
         self._wrote += rest
         self._port.close()
+
+    def _server(self, port: int) -> list[str]:
+        if self._target.startswith("aiohttp"):
+            return ["aiohttp", "-H", "127.0.0.1", "-P", str(port), self._target]
+        options = ["--lifespan", "on", "--no-access-log", "--log-level", "warning"]
+        return ["uvicorn", self._target, "--port", str(port), *options]
 
     def _keep_port(self) -> int:
         # It stays bound here, without listening, so that nobody is given it before the service has it.
@@ -88,9 +101,9 @@ class Service:
         raise AssertionError(f"the service did not start:\n{rest.decode()}")
 
     async def stop(self) -> int:
-        """Send SIGINT, wait for the end, and return the exit status."""
+        """Send SIGTERM, wait for the end, and return the exit status."""
         process = self._started()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         rest, _ = await process.communicate()
         self._wrote += rest
         return process.returncode or 0

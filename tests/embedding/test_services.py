@@ -1,12 +1,12 @@
-"""Services with an engine in their lifespan: they answer, stream and stop, and have nothing to complain about."""
+"""The guide's services: they answer, stream and stop, leave nothing behind and have nothing to complain about."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import aiohttp
 import orjson
@@ -14,15 +14,30 @@ import pytest
 
 from wolkvox_async.testing import FAULTS, Fixed, Profile, SimulatedOperation, Simulator
 
-from .service import Service, get, get_lines
+from .service import STOPPED, Service, get, get_lines
 
-APPS = ("fastapi_app.py", "litestar_app.py", "aiohttp_app.py")
-PROFILE = Profile(servers=2, operations=12, latency=Fixed(0.005), interval=0, limit=1.0, faults={"3": FAULTS["html"]})
+TARGETS = ("fastapi_app:app", "litestar_app:app", "aiohttp_app:application", "django_app:application")
+
+
+class Moody:
+    """A latency that is another from one moment to the next."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.005
+
+    def draw(self, _chance: Random) -> float:
+        return self.seconds
 
 
 @pytest.fixture
-async def vendor() -> AsyncIterator[Simulator]:
-    async with Simulator(PROFILE) as simulator:
+def latency() -> Moody:
+    return Moody()
+
+
+@pytest.fixture
+async def vendor(latency: Moody) -> AsyncIterator[Simulator]:
+    faults = {"3": FAULTS["html"]}
+    async with Simulator(Profile(2, 12, latency=latency, interval=0, limit=1.0, faults=faults)) as simulator:
         yield simulator
 
 
@@ -36,13 +51,14 @@ def usage(service: Service, operation: SimulatedOperation, api: str = "interacti
     return f"{service.url}/usage/{operation.path}/{api}"
 
 
-@pytest.mark.parametrize("app", APPS)
-async def test_a_service_answers_streams_and_stops_without_a_word(
-    app: str, vendor: Simulator, session: aiohttp.ClientSession, tmp_path: Path
+@pytest.mark.parametrize("target", TARGETS)
+async def test_a_service_answers_and_streams_and_finishes_what_it_is_at_when_it_is_stopped(
+    target: str, vendor: Simulator, latency: Moody, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     healthy = [operation for n, operation in enumerate(vendor.operations) if n != 3]
-    async with Service(app, vendor.write_tenants(tmp_path), vendor.base_url) as service:
+    async with Service(target, vendor, tmp_path) as service:
         status, found = await get(session, usage(service, healthy[0]))
+        assert status == 200, service.complaints
         assert (status, found["outcome"], found["error"]) == (200, "ok", None)
         assert [row["operation"] for row in found["rows"]] == [healthy[0].vendor_name]
 
@@ -57,7 +73,8 @@ async def test_a_service_answers_streams_and_stops_without_a_word(
         await _leave_in_the_middle(session, service)
         assert (await get(session, usage(service, healthy[1])))[1]["outcome"] == "ok"
 
-        assert await service.stop() in (0, -2, 130)
+        latency.seconds = 0.4
+        await _stop_at_work(session, service, vendor)
     verdict = vendor.verdict()
     assert service.complaints == []
     assert verdict.ok, verdict
@@ -88,25 +105,50 @@ async def _leave_in_the_middle(session: aiohttp.ClientSession, service: Service)
             response.close()
 
 
-@pytest.mark.parametrize("app", APPS)
-async def test_a_service_that_is_stopped_while_it_is_at_work_finishes_that_first(
-    app: str, session: aiohttp.ClientSession, tmp_path: Path
-) -> None:
+async def _stop_at_work(session: aiohttp.ClientSession, service: Service, vendor: Simulator) -> None:
+    before = vendor.verdict().requests
+    stream = asyncio.create_task(get_lines(session, f"{service.url}/records"))
+    calls = [asyncio.create_task(get(session, usage(service, one, "pbx_licenses"))) for one in vendor.operations[:3]]
+    while not (_asked(vendor)["pbx_licenses"] == 3 and vendor.verdict().requests > before + 3):
+        await asyncio.sleep(0.001)
+    assert await service.stop() in STOPPED
+    assert orjson.loads((await stream)[-1])["event"] == "finished"
+    assert [found["outcome"] for _, found in await asyncio.gather(*calls)] == ["ok"] * 3
+
+
+def _asked(vendor: Simulator) -> Counter[str]:
+    return Counter(api for sent in vendor.verdict().sent.values() for api in sent)
+
+
+async def test_a_tenants_usage_is_served_to_five_hundred_at_once(tmp_path: Path) -> None:
+    every_five_minutes = Profile(servers=2, operations=6, tenants=2, latency=Fixed(0.2), interval=300)
     async with (
-        Simulator(replace(PROFILE, latency=Fixed(0.2))) as vendor,
-        Service(app, vendor.write_tenants(tmp_path), vendor.base_url) as service,
+        Simulator(every_five_minutes) as vendor,
+        Service("usage:app", vendor, tmp_path, interval=300) as service,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
     ):
-        stream = asyncio.create_task(get_lines(session, f"{service.url}/records"))
-        calls = [asyncio.create_task(get(session, usage(service, one, "vision"))) for one in vendor.operations[:3]]
-        while not _is_at_work(vendor):
-            await asyncio.sleep(0.001)
-        assert await service.stop() in (0, -2, 130)
-        assert orjson.loads((await stream)[-1])["event"] == "finished"
-        assert [found["outcome"] for _, found in await asyncio.gather(*calls)] == ["ok"] * 3
-    assert service.complaints == []
-    assert vendor.verdict().ok, vendor.verdict()
+        own = [one for one in vendor.operations if one.tenant == vendor.operations[0].tenant]
+        url = f"{service.url}/usage/{own[0].tenant}"
+        answers = await asyncio.gather(*(get(session, url) for _ in range(500)))
+        assert {status for status, _ in answers} == {200}
+        first = answers[0][1]
+        assert {path: (one["outcome"], one["rows"][0]["operation"]) for path, one in first.items()} == {
+            one.path: ("ok", one.vendor_name) for one in own
+        }
+        assert all(found == first for _, found in answers)
+        assert await get(session, url) == (200, first)
+        assert await service.stop() in STOPPED
+        assert service.complaints == []
+        assert vendor.verdict().requests == len(own)
 
-
-def _is_at_work(vendor: Simulator) -> bool:
-    asked = Counter(api for sent in vendor.verdict().sent.values() for api in sent)
-    return asked["vision"] == 3 and asked["interactions"] > 0
+        # What was asked a moment ago is known to the next life, which asks for the rest.
+        async with Service("usage:app", vendor, tmp_path, interval=300) as next_life:
+            _, found = await get(session, f"{next_life.url}/usage/{own[0].tenant}")
+            assert {one["outcome"] for one in found.values()} == {"skipped"}
+            _, found = await get(session, f"{next_life.url}/usage/{vendor.operations[-1].tenant}")
+            assert {one["outcome"] for one in found.values()} == {"ok"}
+            assert await next_life.stop() in STOPPED
+    verdict = vendor.verdict()
+    assert next_life.complaints == []
+    assert verdict.ok, verdict  # no overlap, no early call
+    assert (verdict.requests, verdict.in_flight_now) == (6, 0)

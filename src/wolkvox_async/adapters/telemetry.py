@@ -18,9 +18,6 @@ from wolkvox_async.ports import AttemptFailed, CallSettled, Event, Hook, SlotMis
 
 LOGGER: Final = "wolkvox_async"
 
-# DOC: so many records come down per consumption; whether a cut is signalled is not known.
-MOST_ROWS: Final = 60_000
-
 # These need a person; the others are in the records.
 _ACT_ON: Final = frozenset({ErrorKind.TOKEN_BUSY, ErrorKind.TLS, ErrorKind.REDIRECT})
 
@@ -74,7 +71,7 @@ class LogHook:
 
     def _look_at_size(self, event: CallSettled) -> None:
         outcome = event.outcome
-        if isinstance(outcome, Ok) and len(outcome.rows) >= MOST_ROWS:
+        if isinstance(outcome, Ok) and len(outcome.rows) >= event.call.most_rows:
             self._log.warning("as many rows as the vendor ever sends: some may be missing", **_where(event.call))
 
     def _say_closed(self, event: TokenClosed) -> None:

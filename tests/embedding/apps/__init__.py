@@ -1,1 +1,1 @@
-"""Small services around an engine, one for each web framework, to be read and copied."""
+"""The programs of docs/embedding.md, word for word, so that they are linted and type-checked as well."""
