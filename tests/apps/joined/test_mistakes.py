@@ -18,9 +18,9 @@ NOWHERE = "nats://127.0.0.1:1"
 async def test_options_that_do_not_go_with_a_cluster_are_all_said_at_once(secret_store: Path) -> None:
     async with Simulator(Profile(operations=2)) as simulator:
         options = [*written(simulator, secret_store), "--join", NOWHERE, "--output", "x.jsonl", "--state", "x"]
-        done = await run("fetch", *options, "--workers", "2", "--resume", "--lease", "9", "--fast-failover")
+        done = await run("fetch", *options, "--resume", "--lease", "9", "--fast-failover")
     assert done.code == 2
-    for option in ("--output", "--state", "--workers", "--resume", "--lease"):
+    for option in ("--output", "--state", "--resume", "--lease"):
         assert any(line.startswith(option) or f"{option} " in line for line in done.complaints), option
 
 

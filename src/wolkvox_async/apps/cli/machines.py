@@ -50,9 +50,9 @@ MACHINES: Final = (*JOINING, *FIRST_START)
 FAST_HELP: Final = "with --join: tokens of a machine that is gone move sooner; wants a short --timeout"
 _NOT_JOINED: Final = {
     "output": "records go to the broker: read them with `records --join`",
+    "format": "records go to the broker as JSON lines: read them with `records --join`",
     "state": "what is known of tokens is kept in the broker",
     "durability": "what is known of tokens is kept in the broker",
-    "workers": "start another machine instead, on this one too",
 }
 
 

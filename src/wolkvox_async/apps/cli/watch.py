@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wolkvox_async.errors import Mistake
-from wolkvox_async.settings.options import ENGINE_OPTIONS, STATE_OPTIONS, Option, text
+from wolkvox_async.settings.options import ENGINE_OPTIONS, STATE_OPTIONS, WORKERS, Option, text
 
 from .destination import output_mistakes
 from .ending import exit_code
 from .machines import FAST_HELP, MACHINES, joining, options_of
-from .options import API, DATES, DRAIN, LOGGING, ONLY, OUTPUT, TENANTS, options, read
+from .options import API, DATES, DRAIN, LOGGING, ONLY, OUTPUT, SECRETS_DIR, TENANTS, options, read
 
 LISTEN = Option("listen", "127.0.0.1:9464", text, "HOST:PORT", "metrics, health and status page; off: none of them")
 LISTEN_TOKEN = Option(
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from wolkvox_async.apps.passing import Ending
     from wolkvox_async.apps.watching import WatchOrder
 
+_ONE_PROCESS = (
+    "--workers is for --join: a watch with a state folder is one process; several share its tokens through a broker "
+    "(`wolkvox-async broker`, then watch --join URL --workers N)"
+)
 _INTERVAL_HELP = "how often each endpoint is asked"
 _NOT_WHILE_WATCHING = ("after-failure", "wait")
 _ENGINE = tuple(
@@ -34,7 +38,21 @@ _ENGINE = tuple(
     for option in ENGINE_OPTIONS
     if option.name not in _NOT_WHILE_WATCHING
 )
-TABLE = (LISTEN, LISTEN_TOKEN, TENANTS, OUTPUT, *MACHINES, *STATE_OPTIONS, *_ENGINE, *DATES, DRAIN, *LOGGING)
+_WORKERS = replace(WORKERS, help="with --join: machines of the cluster that run here; the limits are totals")
+TABLE = (
+    LISTEN,
+    LISTEN_TOKEN,
+    TENANTS,
+    SECRETS_DIR,
+    OUTPUT,
+    *MACHINES,
+    *STATE_OPTIONS,
+    *_ENGINE,
+    _WORKERS,
+    *DATES,
+    DRAIN,
+    *LOGGING,
+)
 
 
 @click.command()
@@ -75,6 +93,8 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
                 f"--interval {interval:g}: what is watched is asked again and again, each {SHORTEST:g} s to 31 days"
             )
         )
+    if given["join"] is None and said.values["workers"] not in (1, None):
+        said.mistakes.append(Mistake(_ONE_PROCESS))
     join = joining(said, given)
     signs, hangups = signs_of(Path(said.values["tenants"])), _noted_hangups()
     tenants = load(said, only, api)
@@ -98,19 +118,19 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
             window=look_in(said.values["listen"], said.values["listen_token"]),
             seen=signs,
             hung_up=lambda: bool(hangups),
-            reread=partial(reread, said.values["tenants"], said.values["base_url"], only, api),
+            reread=partial(reread, said, only, api),
         )
 
-    return exit_code(lambda: _run(order(), join))
+    return exit_code(lambda: _run(order(), join, said.values["workers"]))
 
 
-def _run(order: WatchOrder, join: Joining | None) -> Ending:
+def _run(order: WatchOrder, join: Joining | None, workers: int) -> Ending:
     from wolkvox_async.apps import passing, watching  # noqa: PLC0415 - as above
 
     if join is not None:
         from wolkvox_async.apps.joined import watching as joined  # noqa: PLC0415 - only for several machines
 
-        return joined.run(order, join)
+        return joined.run(order, join, workers)
     return passing.run(lambda: watching.run_watch(order))
 
 

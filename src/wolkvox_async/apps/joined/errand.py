@@ -72,7 +72,10 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """What is to be called; the tokens are resolved. `drain` in seconds."""
+    """What is to be called; the tokens are resolved. `drain` in seconds.
+
+    `most_in_flight` is this machine's part of what nothing exceeds, where it has only a part.
+    """
 
     tenants: Tenants
     subscriptions: tuple[Subscription, ...]
@@ -80,6 +83,7 @@ class Errand:
     drain: float
     parts: Callable[[], Parts]
     kind: Kind
+    most_in_flight: int | None = None
 
     @property
     def longest_interval(self) -> float:

@@ -15,14 +15,14 @@ import signal
 from array import array
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from wolkvox_async.adapters.nats import NatsStore
 from wolkvox_async.adapters.telemetry import library_logger
-from wolkvox_async.apps.exits import Exit, of_signal
+from wolkvox_async.apps.exits import of_signal
 from wolkvox_async.apps.passing import Ending
-from wolkvox_async.apps.signals import Reactions, StopSignals
+from wolkvox_async.apps.signals import OwnSignals, Reactions, Signals, StopSignals
 from wolkvox_async.apps.working.forking import Forked
 from wolkvox_async.apps.working.links import Link
 from wolkvox_async.apps.working.shares import Part as Limits
@@ -58,6 +58,7 @@ class Machine:
     joining: Joining
     name: str
     forked: Forked
+    signals: Signals = field(default_factory=OwnSignals)
 
 
 class _Stage:
@@ -90,12 +91,12 @@ class _Stage:
 
 
 async def live(machine: Machine) -> Ending:
-    """Be one of many machines until a signal comes, or there is nothing more to do; raises as `machine.join`."""
+    """Be one of many machines until a signal comes, or there is nothing more to do; raises as `machine.be_one`."""
     link = Link(machine.forked, Limits(0, 0), array("I"))
     await link.open()
     stage, outcome = _Stage(link), Outcome(stopped=True)
     reactions = Reactions(stage.stop, stage.abandon, stage.abort)
-    with _hangups(machine), StopSignals(reactions, machine.errand.drain) as signals:
+    with _hangups(machine), StopSignals(reactions, machine.errand.drain, machine.signals) as signals:
         try:
             async with await NatsStore.open(machine.joining.store) as store:
                 for notice in store.notices:
@@ -105,8 +106,6 @@ async def live(machine: Machine) -> Ending:
             if signals.received is None:
                 raise
             stage.recover()
-        except ChildDiedError as error:
-            return Ending(Exit.SOME_FAILED, message=f"the process that calls {error}: start this machine anew")
     if signals.received is not None:
         return Ending(of_signal(signals.received))
     return machine.errand.kind.ending(outcome)
@@ -118,17 +117,16 @@ def _hangups(machine: Machine) -> Iterator[None]:
     if not machine.errand.kind.rereads:
         yield
         return
-    loop = asyncio.get_running_loop()
 
     def tell() -> None:
         with suppress(ProcessLookupError):
             os.kill(machine.forked.pid, signal.SIGHUP)
 
-    loop.add_signal_handler(signal.SIGHUP, tell)
+    machine.signals.listen(signal.SIGHUP, tell)
     try:
         yield
     finally:
-        loop.remove_signal_handler(signal.SIGHUP)
+        machine.signals.leave_off(signal.SIGHUP)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what is being stopped is not to be killed
 
 

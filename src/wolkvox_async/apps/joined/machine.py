@@ -16,8 +16,8 @@ from typing import Final, Protocol
 from wolkvox_async.adapters.state.clocks import machine_clocks
 from wolkvox_async.adapters.telemetry import library_logger
 from wolkvox_async.apps import passing
-from wolkvox_async.apps.exits import of_signal
-from wolkvox_async.apps.signals import Reactions, StopSignals
+from wolkvox_async.apps.exits import Exit, of_signal
+from wolkvox_async.apps.signals import OwnSignals, Reactions, Signals, StopSignals
 from wolkvox_async.apps.working.forking import can_fork, dismiss, fork_workers
 from wolkvox_async.engine.roster import Roster
 from wolkvox_async.errors import ConfigurationError
@@ -32,6 +32,7 @@ from .child import serve
 from .errand import Errand, Joining, Kind, Shared
 from .living import Machine, live
 from .naming import own_name
+from .parent import ChildDiedError
 
 _NO_FORK: Final = "--join: this system cannot fork processes, which a machine of a cluster needs"
 
@@ -72,19 +73,37 @@ def join(
     parts: Callable[[], Parts] = Parts,
 ) -> passing.Ending:
     """Be one of many machines; raises `ConfigurationError` before anything is called, `StateError` at any time."""
-    if not can_fork():
-        raise ConfigurationError([_NO_FORK])
-    resolved = passing.run(lambda: _prepare(order))
+    resolved = resolve(order)
     if isinstance(resolved, passing.Ending):
         return resolved
-    errand = Errand(order.tenants, resolved, order.options, order.drain, parts, kind)
+    try:
+        return be_one(Errand(order.tenants, resolved, order.options, order.drain, parts, kind), joining)
+    except ChildDiedError as error:
+        return passing.Ending(Exit.SOME_FAILED, message=f"the process that calls {error}: start this machine anew")
+
+
+def resolve(order: Order) -> tuple[Subscription, ...] | passing.Ending:
+    """Return what is to be called, with its tokens, unless a signal comes; raises `ConfigurationError`."""
+    if not can_fork():
+        raise ConfigurationError([_NO_FORK])
+    return passing.run(lambda: _prepare(order))
+
+
+def be_one(
+    errand: Errand, joining: Joining, signals: Signals | None = None, beside: Sequence[socket.socket] = ()
+) -> passing.Ending:
+    """Be one of many machines whose tokens are resolved; raises as `join`, and `ChildDiedError`.
+
+    `signals` are those that reach this process unless others are given; `beside` are sockets that
+    are not for the child.
+    """
     clocks = machine_clocks()
     shared = Shared(LeaseBoard(), clocks.boottime, clocks.wall)
     gc.freeze()  # what both have in common stays common: no collector goes through it
     with own_name(socket.gethostname()) as name:
-        (forked,) = fork_workers([1], lambda channel: passing.run(lambda: serve(errand, shared, channel)))
+        (forked,) = fork_workers([1], lambda channel: passing.run(lambda: serve(errand, shared, channel)), beside)
         try:
-            return passing.run(lambda: live(Machine(errand, shared, joining, name, forked)))
+            return passing.run(lambda: live(Machine(errand, shared, joining, name, forked, signals or OwnSignals())))
         finally:
             dismiss([forked])
 

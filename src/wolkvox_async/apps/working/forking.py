@@ -47,19 +47,25 @@ def can_fork() -> bool:
     return hasattr(os, "fork") and HAS_OPEN_FILE_LOCKS
 
 
-def fork_workers(numbers: Iterable[int], work: Callable[[socket.socket], None]) -> list[Forked]:
-    """Fork a worker for each number, which does `work` and ends; raises `ConfigurationError` when that fails."""
+def fork_workers(
+    numbers: Iterable[int], work: Callable[[socket.socket], None], beside: Sequence[socket.socket] = ()
+) -> list[Forked]:
+    """Fork a worker for each number, which does `work` and ends; raises `ConfigurationError` when that fails.
+
+    `beside` are sockets of ours that they are not to have.
+    """
     workers: list[Forked] = []
     try:
         for number in numbers:
-            workers.append(_fork(number, work, workers))
+            not_theirs = [*beside, *(worker.channel for worker in workers)]
+            workers.append(_fork(number, work, not_theirs))
     except OSError as error:
         dismiss(workers)
         raise ConfigurationError([f"--workers: no more processes can be started: {error.strerror}"]) from error
     return workers
 
 
-def _fork(number: int, work: Callable[[socket.socket], None], before: Iterable[Forked]) -> Forked:
+def _fork(number: int, work: Callable[[socket.socket], None], not_theirs: Iterable[socket.socket]) -> Forked:
     ours, theirs = socket.socketpair()
     parent = os.getpid()
     # A signal that comes in between finds either the parent's handlers or the worker's.
@@ -68,7 +74,7 @@ def _fork(number: int, work: Callable[[socket.socket], None], before: Iterable[F
         pid = os.fork()
         if pid == 0:
             end_with(parent)
-            _be_worker(work, theirs, [ours, *(worker.channel for worker in before)])
+            _be_worker(work, theirs, [ours, *not_theirs])
     except OSError:
         ours.close()
         raise
@@ -117,17 +123,19 @@ def dismiss(workers: Sequence[Forked]) -> None:
         worker.channel.close()
     for worker in workers:
         with suppress(ChildProcessError):  # it was waited for
-            _end(worker.pid)
+            end(worker.pid)
 
 
-def _end(pid: int) -> None:
+def end(pid: int) -> int:
+    """Wait as `ended` does, where there is no loop."""
     pause = threading.Event()
     for _ in range(_LOOKS):
-        if os.waitpid(pid, os.WNOHANG)[0]:
-            return
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
         pause.wait(_LOOK_AGAIN)
     os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 async def ended(pid: int) -> int:

@@ -37,6 +37,16 @@ class Part:
         in_all, to_one = _portions(self.max_in_flight, number), _portions(self.per_server, number)
         return [Part(*pair) for pair in zip(in_all, to_one, strict=True)]
 
+    def shortage(self, workers: int) -> str | None:
+        """Say why there are fewer than `workers`; None when there are as many."""
+        most = len(self.split(workers))
+        if most == workers:
+            return None
+        return (
+            f"--workers {workers}: {most} at most, because each needs its part of "
+            f"--max-in-flight {self.max_in_flight} and --per-server {self.per_server}"
+        )
+
     def __add__(self, other: Part) -> Part:
         return Part(self.max_in_flight + other.max_in_flight, self.per_server + other.per_server)
 
