@@ -48,7 +48,7 @@ async def command(
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={**_environment(), **(env or {})},
+        env={**environment(), **(env or {})},
         cwd=cwd,
     )
     try:
@@ -59,7 +59,8 @@ async def command(
         await process.communicate()
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """Return the environment of programs."""
     # Compiling everything anew for each process would take longer than what it does.
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 

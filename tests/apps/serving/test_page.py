@@ -120,6 +120,7 @@ def test_the_form_can_be_read_as_well(scheme: str) -> None:
     assert min(contrast(colours[one], colours[other]) for one, other in pairs) >= 4.5
 
 
+@pytest.mark.tree
 def test_the_files_of_the_page_are_packed(tmp_path: Path) -> None:
     project = Path(__file__).parents[3]
     subprocess.run(

@@ -12,13 +12,30 @@ from wolkvox_async.settings.options import ENGINE_OPTIONS, STATE_OPTIONS, WORKER
 from .destination import output_mistakes
 from .ending import exit_code
 from .machines import FAST_HELP, MACHINES, joining, options_of
-from .options import API, DATES, DRAIN, LOGGING, ONLY, OUTPUT, RUN, TENANTS, options, read
+from .options import API, DATES, DRAIN, FORMAT, LOGGING, ONLY, OUTPUT, RUN, SECRETS_DIR, TENANTS, options, read
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wolkvox_async.adapters.jsonlines import MessageLines
     from wolkvox_async.apps.joined.errand import Joining
     from wolkvox_async.apps.passing import Ending, Order
+    from wolkvox_async.apps.tapping import Tap
 
-TABLE = (TENANTS, OUTPUT, *MACHINES, *STATE_OPTIONS, RUN, *ENGINE_OPTIONS, WORKERS, *DATES, DRAIN, *LOGGING)
+TABLE = (
+    TENANTS,
+    SECRETS_DIR,
+    OUTPUT,
+    FORMAT,
+    *MACHINES,
+    *STATE_OPTIONS,
+    RUN,
+    *ENGINE_OPTIONS,
+    WORKERS,
+    *DATES,
+    DRAIN,
+    *LOGGING,
+)
 
 
 @click.command()
@@ -37,7 +54,7 @@ TABLE = (TENANTS, OUTPUT, *MACHINES, *STATE_OPTIONS, RUN, *ENGINE_OPTIONS, WORKE
 def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], **given: Any) -> int:
     """Make one pass over the tenants: one call per operation and endpoint.
 
-    Records go out as JSON lines, each call's rows before its `call` record. What ended ok
+    Records go out as JSON lines (or --format singer), each call's rows before its `call` record. What ended ok
     or empty is not asked again before its interval is over (--interval), nor within a run
     that is taken up again (--run, --resume), whatever happened in between. With --join machines
     make one pass together: those that join take part in the run that goes on, and each ends when
@@ -67,9 +84,20 @@ def command(progress: bool | None, api: tuple[str, ...], only: tuple[str, ...], 
             drain=said.values["drain"],
             progress=progress,
             workers=said.values["workers"],
+            opens=_messages(said.values["output"]) if said.values["format"] == "singer" else None,
         )
 
+    tap: Tap | None = click.get_current_context().obj
+    if tap is not None:
+        return exit_code(lambda: tap.run(order(), lambda order: _run(order, None)))
     return exit_code(lambda: _run(order(), join))
+
+
+def _messages(output: str) -> Callable[[bool], MessageLines]:
+    from wolkvox_async.adapters.jsonlines import MessageLines  # noqa: PLC0415 - as above
+    from wolkvox_async.singer import Translator  # noqa: PLC0415
+
+    return lambda durable: MessageLines(output, Translator(), durable=durable)
 
 
 def _run(order: Order, join: Joining | None) -> Ending:

@@ -14,16 +14,22 @@ from typing import Any, Final
 import click
 
 from wolkvox_async import __version__
+from wolkvox_async.apps.languages import ENGLISH, asked_for, speak
 from wolkvox_async.apps.streams import hold_standard_streams
+
+from .localised import Context, language_option, localised
 
 _COMMANDS: Final = {
     "demo": "See it work: simulator, fetch, verdict; needs no token.",
+    "init": "Make the first tenants file, or add to one: asks, writes, checks.",
     "fetch": "Make one pass over the tenants; records go out as JSON lines.",
     "watch": "Ask everything on its own grid, for ever; metrics, health, status page.",
+    "report": "Make a report of records: a page for people, and a sheet.",
     "plan": "Show what would be called and how long it takes; calls nothing.",
     "status": "Show how every call ended last, and when it is due.",
     "why": "Say what each token of a tenant waits for.",
     "check": "Check the tenants file and every token reference.",
+    "tokens": "List the tokens: where from, last used, last refused.",
     "apis": "List the endpoints.",
     "schema": "Print the JSON Schema of the tenants file or of the records.",
     "simulate": "Run the vendor's API on this machine, and judge its clients.",
@@ -37,6 +43,15 @@ _COMMANDS: Final = {
 class LazyGroup(click.Group):
     """A group that knows its commands' names and imports one when it is called."""
 
+    context_class = Context
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Find out which language is to be spoken before anything is said."""
+        speak(asked_for(args, os.environ))
+        return super().make_context(info_name, args, parent, **extra)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names in the order of a newcomer's way."""
         return list(_COMMANDS)
@@ -46,7 +61,7 @@ class LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         command: click.Command = import_module(f"wolkvox_async.apps.cli.{cmd_name}").command
-        return command
+        return localised(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -67,7 +82,7 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, params=[language_option()], context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="wolkvox-async")
 def cli() -> None:
     """Read the consumption of every wolkvox operation you cover, each token one call at a time."""
@@ -75,14 +90,20 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> Any:
     """Run the command line; this is the console script."""
+    run_program(cli, "wolkvox-async", args)
+
+
+def run_program(program: click.Command, name: str, args: list[str] | None) -> Any:
+    """Run `program`, and exit with what it returns."""
     hold_standard_streams()
     if os.environ.get("NO_COLOR"):
         click_color: bool | None = False
     else:
         click_color = True if os.environ.get("FORCE_COLOR") else None
     try:
-        code = cli.main(args, prog_name="wolkvox-async", standalone_mode=False, color=click_color)
+        code = program.main(args, prog_name=name, standalone_mode=False, color=click_color)
     except click.ClickException as error:
+        speak(ENGLISH)  # as all error messages are, with the usage that they show
         error.show()
         code = error.exit_code
     except click.Abort:

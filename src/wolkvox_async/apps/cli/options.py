@@ -44,7 +44,17 @@ def date(value: str) -> str:
 
 
 TENANTS: Final = Option("tenants", "tenants.json", text, "FILE", "the tenants file")
+SECRETS_DIR: Final = Option(
+    "secrets-dir",
+    None,
+    text,
+    "DIR",
+    'folder of {"secret": NAME}  [default: as in the tenants file, else /run/secrets]',
+)
 OUTPUT: Final = Option("output", "-", text, "FILE", "where records go; - is standard output, a file is appended to")
+FORMAT: Final = Option(
+    "format", "jsonl", one_of("jsonl", "singer"), "jsonl|singer", "records as JSON lines, or Singer messages of them"
+)
 RUN: Final = Option(
     "run", None, text, "NAME", "name of the run: what ended ok or empty in it is never called again in it"
 )
@@ -65,7 +75,7 @@ ONLY: Final = Option(
 )
 
 
-class _CommaSeparated(click.ParamType[str]):
+class _CommaSeparated(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on
     """Text that the environment separates by commas where the command line repeats it."""
 
     name = "text"
