@@ -280,6 +280,7 @@ def test_the_image_is_built_in_one_stage_and_runs_in_another_as_nobody() -> None
     assert not any(word in {"ADD", "ARG"} for word, _ in image())
 
 
+@pytest.mark.tree
 def test_the_image_copies_what_there_is() -> None:
     for word, rest in image():
         if word == "COPY" and not rest.startswith("--from"):

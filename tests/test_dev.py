@@ -16,6 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PINS = (ROOT / "constraints.txt").read_text()
 PEER_PINS = (ROOT / "benchmarks" / "peers" / "constraints.txt").read_text()
+TARGET_PINS = (ROOT / "tests" / "singer" / "constraints.txt").read_text()
 
 
 @pytest.fixture
@@ -38,22 +39,22 @@ def pinned(pins: str) -> dict[str, str]:
     return {as_named(name): version for name, version in re.findall(r"^([\w.-]+)==(\S+)", pins, re.MULTILINE)}
 
 
-@pytest.mark.parametrize("text", [PINS, PEER_PINS], ids=["tools", "peers"])
+@pytest.mark.parametrize("text", [PINS, PEER_PINS, TARGET_PINS], ids=["tools", "peers", "targets"])
 def test_every_pin_has_a_hash(text: str) -> None:
     pins = re.findall(r"^\S.*(?:\n +.*)*", text, re.MULTILINE)
     assert len(pins) > 40
     assert [pin for pin in pins if "--hash=sha256:" not in pin] == []
 
 
-@pytest.mark.parametrize("text", [PINS, PEER_PINS], ids=["tools", "peers"])
+@pytest.mark.parametrize("text", [PINS, PEER_PINS, TARGET_PINS], ids=["tools", "peers", "targets"])
 def test_the_pins_do_not_say_where_packages_come_from(text: str) -> None:
     assert not re.search(r"://|^-", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
     ("text", "group", "extras"),
-    [(PINS, "dev", ("speed", "br", "metrics", "otel")), (PEER_PINS, "peers", ("speed",))],
-    ids=["tools", "peers"],
+    [(PINS, "dev", ("speed", "br", "metrics", "otel")), (PEER_PINS, "peers", ("speed",)), (TARGET_PINS, "targets", ())],
+    ids=["tools", "peers", "targets"],
 )
 def test_whatever_the_project_asks_for_is_pinned(text: str, group: str, extras: tuple[str, ...]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -87,6 +88,13 @@ def test_a_peer_that_cannot_be_had_does_not_stand_in_the_way_of_the_others(
     assert re.findall(r"(\S+)==\S+ cannot be had", capsys.readouterr().err) == ["pycurl"]
 
 
+def test_targets_that_cannot_be_had_do_not_stand_in_the_way_of_the_tests(
+    dev: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dev.set_up_targets(dev.Environment(tmp_path / ".venv-of-nobody"))
+    assert ".venv-targets-of-nobody could not be made" in capsys.readouterr().err
+
+
 def test_the_benchmarks_are_listed_with_what_they_measure(dev: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     assert dev.main(["bench", "--list"]) == 0
     listed = capsys.readouterr().out.splitlines()
@@ -106,6 +114,28 @@ def test_the_benchmarks_are_listed_with_what_they_measure(dev: ModuleType, capsy
 )
 def test_a_python_may_be_named_anywhere(dev: ModuleType, arguments: list[str], taken: tuple[str, list[str]]) -> None:
     assert dev.take_option(arguments, "--python") == taken
+
+
+@pytest.mark.parametrize(
+    ("verb", "rest", "meant"),
+    [
+        ("test", ["-q"], ("3.12", ["-q"])),
+        ("bench", ["--quick"], ("3.12", ["peers", "--quick"])),
+        ("bench", ["memory"], ("3.12", ["memory"])),
+        ("release-check", ["--only", "tests"], (None, ["--python=3.12", "--only", "tests"])),
+    ],
+)
+def test_a_python_is_that_of_the_tools_but_where_a_release_is_proved(
+    dev: ModuleType, verb: str, rest: list[str], meant: tuple[str | None, list[str]]
+) -> None:
+    assert dev.meant(verb, "3.12", rest) == meant
+
+
+def test_a_release_is_proved_on_the_pythons_that_it_names(dev: ModuleType) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = [line.rpartition(" ")[2] for line in project["classifiers"] if "Python :: 3." in line]
+    assert list(dev.RELEASED) == named
+    assert project["requires-python"] == f">={named[0]}"
 
 
 def test_a_name_on_the_path_that_leads_nowhere_is_passed_over(
@@ -163,3 +193,17 @@ def test_an_environment_is_current_until_its_python_or_what_it_is_made_from_chan
     monkeypatch.undo()
     (tmp_path / "bin" / "python").unlink()
     assert not environment.is_current()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "started"),
+    [([], ["build"]), (["--serve", "-a", "127.0.0.1:9000"], ["serve", "-a", "127.0.0.1:9000"])],
+)
+def test_documents_are_built_or_served_with_warnings_as_errors(
+    dev: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], started: list[str]
+) -> None:
+    monkeypatch.setenv("NO_MKDOCS_2_WARNING", "")
+    asked: list[str] = []
+    monkeypatch.setattr(dev.Environment, "become", lambda _, *arguments: asked.extend(arguments))
+    dev.show_documents(dev.Environment(tmp_path), arguments)
+    assert asked == ["-m", "mkdocs", started[0], "--strict", *started[1:]]

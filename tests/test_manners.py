@@ -54,5 +54,6 @@ def test_a_request_that_follows_redirects_is_found() -> None:
     assert found("await session.get(url, allow_redirects=False)") == 0
 
 
+@pytest.mark.tree
 def test_the_package_has_good_manners(capsys: pytest.CaptureFixture[str]) -> None:
     assert (main([]), capsys.readouterr().out) == (0, "")

@@ -178,7 +178,7 @@ async def steady(crew: Crew, name: str, calls: float) -> None:
 async def a_death(crew: Crew, standstill: float, calls: float) -> None:
     """Kill the first machine, and wait until the others have what it had."""
     victim = crew.hands[0]
-    had = len(victim.told("taken")) - len(victim.told("lost"))
+    had = len(victim.told("taken")) - len(victim.told("lost")) - len(victim.told("given"))
     victim.end(signal.SIGKILL)
     killed = time.monotonic()
     await crew.until(lambda: crew.held() == PARTITIONS, standstill + _PATIENCE)

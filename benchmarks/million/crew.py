@@ -81,7 +81,7 @@ class Crew:
             for one in list(hand.said):
                 if one["event"] == "taken":
                     ours[hand.name].add(one["partition"])
-                elif one["event"] == "lost":
+                elif one["event"] in ("lost", "given"):
                     ours[hand.name].discard(one["partition"])
         return sum(map(len, ours.values()))
 

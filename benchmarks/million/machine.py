@@ -83,6 +83,7 @@ class Worker:
     def finish(self, partition: int) -> None:
         """Give it back when its records are stored."""
         self.tokens.pop(partition, None)
+        say("given", partition=partition)
         task = asyncio.ensure_future(self.appender.flush(partition))
         task.add_done_callback(lambda _: self.member.released(partition))
 
