@@ -153,9 +153,9 @@ _ES: Final[Mapping[str, str]] = {
     "made": "Al {at} ({zone})",
     "period": "{first} a {last}",
     "nothing_missing": (
-        "No falta nada: están todas las lecturas de cierre, se captaron todas las previstas y ninguna consulta falló."
+        "No falta nada: están todas las lecturas de cierre, se captó todo lo previsto y ninguna consulta falló."
     ),
-    "nothing_missing_open": "Hasta ahora no falta nada: se captaron todas las lecturas previstas y ninguna consulta falló.",
+    "nothing_missing_open": "Hasta ahora no falta nada: se captó todo lo previsto y ninguna consulta falló.",
     "missing": "Lo que falta",
     "missing_intro": "Donde están marcadas en rojo, las cifras de abajo pueden ser menores que lo consumido.",
     "unclosed_one": "falta 1 lectura de cierre",
