@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
-import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,8 +46,7 @@ def build(folder: Path) -> Candidate:
     hatchling = [sys.executable, "-m", "hatchling", "build"]
     call([*hatchling, "-d", str(BUILT)])
     (wheel,), (source,) = BUILT.glob("wolkvox_async-*.whl"), BUILT.glob("wolkvox_async-*.tar.gz")
-    with tarfile.open(source) as archive:
-        archive.extractall(folder, filter="data")
+    shutil.unpack_archive(source, folder)
     (tree,) = folder.iterdir()
     again = folder / "again"
     call([*hatchling, "-t", "wheel", "-d", str(again)], tree)
