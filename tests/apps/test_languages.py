@@ -16,8 +16,8 @@ import pytest
 
 from tests.apps.commands import run
 from wolkvox_async.apps import languages
-from wolkvox_async.apps.cli.group import cli
-from wolkvox_async.apps.languages import asked_for, catalogue, speak, translated
+from wolkvox_async.apps.cli.group import cli, main
+from wolkvox_async.apps.languages import asked_for, catalogue, speak, spoken, translated
 from wolkvox_async.apps.languages.catalogues import read
 from wolkvox_async.testing import Profile, Simulator
 
@@ -198,6 +198,17 @@ def test_an_indented_text_stays_indented_and_an_unknown_one_english() -> None:
     assert translated("nobody wrote this") == "nobody wrote this"
     speak("xx")
     assert translated("  try: {advice}", advice="x") == "  try: x"
+
+
+@pytest.mark.parametrize("arguments", [["--lang", "es", "apis"], ["--lang", "es", "--help"], ["--lang", "es", "apsi"]])
+def test_a_language_is_spoken_for_one_run_and_no_longer(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    said = capsys.readouterr()
+    assert (said.out != "", said.err != "") == (not ended.value.code, bool(ended.value.code))
+    assert spoken() == "en"
 
 
 def test_a_catalogue_is_pairs_whose_texts_may_go_on_below() -> None:

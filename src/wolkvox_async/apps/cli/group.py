@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
+from contextvars import copy_context
 from importlib import import_module
 from typing import Any, Final
 
 import click
 
 from wolkvox_async import __version__
-from wolkvox_async.apps.languages import ENGLISH, asked_for, speak
+from wolkvox_async.apps.languages import asked_for, speak
 from wolkvox_async.apps.streams import hold_standard_streams
 
 from .localised import Context, language_option, localised
@@ -44,6 +45,10 @@ class LazyGroup(click.Group):
     """A group that knows its commands' names and imports one when it is called."""
 
     context_class = Context
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Speak a language for the length of this run, and leave nothing of it to whoever called us."""
+        return copy_context().run(super().main, *args, **extra)
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -103,8 +108,7 @@ def run_program(program: click.Command, name: str, args: list[str] | None) -> An
     try:
         code = program.main(args, prog_name=name, standalone_mode=False, color=click_color)
     except click.ClickException as error:
-        speak(ENGLISH)  # as all error messages are, with the usage that they show
-        error.show()
+        error.show()  # in English, with the usage that it shows: the run, and with it its language, is over
         code = error.exit_code
     except click.Abort:
         code = 130
