@@ -35,6 +35,7 @@ set -eu -o pipefail
 groups=()
 endless() {  # CONDITION COMMAND: the next line comes once the condition holds
     said=said-${#groups[@]}.log
+    : >"$said"  # a condition may look before the command has begun
     setsid bash -c "$2" </dev/null >"$said" 2>&1 &
     groups+=($!)
     for _ in $(seq 1200); do
