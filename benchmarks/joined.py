@@ -31,6 +31,7 @@ from wolkvox_async.adapters.nats import NatsLogin, NatsSettings, NatsStore
 from wolkvox_async.ports import Append, Store, Stored
 
 from .laboratory import PROGRAM, Vendor, fetch, table, vendor
+from .million.seen import cpu_of
 
 LEAST = 0.8
 MOST = 60  # microseconds
@@ -98,8 +99,7 @@ async def _append(store: Store, batches: int, name: str) -> None:
 def broker_cpu(folder: Path) -> float:
     """Return the seconds of CPU that the broker has taken."""
     (pid,) = re.findall(r"^\[(\d+)\].*Server is ready", (folder / "broker.log").read_text(), re.MULTILINE)
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return cpu_of(int(pid))
 
 
 def judge(load: float, alone: Sequence[Rate], joined: Sequence[Rate], verdict: dict[str, object]) -> bool:
