@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Iterator
 
 import hypothesis
@@ -31,8 +32,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_sessionstart() -> None:
-    """Have nobody make an event loop by asking for one, which then nobody closes."""
+    """Have nobody make an event loop by asking for one, which then nobody closes, and programs know Ctrl-C."""
     asyncio.set_event_loop(None)
+    # A shell that runs this in the background has it ignore Ctrl-C, and with it all programs that tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
@@ -57,7 +58,7 @@ async def written(store: Store) -> Mapping[str, list[bytes]]:
     """Return what the stream has of each token, in its order."""
     found: dict[str, list[bytes]] = defaultdict(list)
     after = 0
-    while some := await store.tail(after, 1_000):
+    while some := await answered(functools.partial(store.tail, after, 1_000)):
         for message in some:
             found[message.token].append(message.payload)
         after = some[-1].sequence
