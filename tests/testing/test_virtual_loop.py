@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import pytest
@@ -61,6 +62,22 @@ def test_a_thread_takes_no_time_however_slow_it_is() -> None:
         return said, loop().time() - began
 
     assert run(main) == ("False", 0.0)
+
+
+def test_closing_waits_for_a_thread_that_takes_its_time_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    shut_down = ThreadPoolExecutor.shutdown
+
+    def slowly(pool: ThreadPoolExecutor, *arguments: bool, **options: bool) -> None:
+        threading.Event().wait(0.03)
+        shut_down(pool, *arguments, **options)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "shutdown", slowly)
+    runner = asyncio.Runner(loop_factory=VirtualLoop)
+    used = runner.get_loop()
+    runner.run(asyncio.to_thread(int))
+    before = used.time()
+    runner.close()
+    assert used.time() == before
 
 
 def test_what_a_thread_hands_over_waits_until_nothing_else_is_ready() -> None:

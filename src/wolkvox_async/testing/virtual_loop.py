@@ -78,6 +78,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         job.add_done_callback(self._jobs.discard)  # called behind the one that hands the result over
         return future
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109
+        """End the threads, however long they take: a `timeout` (seconds) would be over at once."""
+        await super().shutdown_default_executor()
+
     def _threads(self) -> Executor:
         if self._executor is None:
             self._executor = ThreadPoolExecutor(_THREADS, "virtual-loop")
