@@ -17,10 +17,10 @@ from wolkvox_async.classify import classify
 from wolkvox_async.lines import call_lines
 from wolkvox_async.marks import mark_of
 from wolkvox_async.model import Answer, Call, Empty, Ok, Operation, Token
-from wolkvox_async.records import Settlement
 from wolkvox_async.scheduling.decisions import Limits
 from wolkvox_async.scheduling.queues import Budget, Lane
 from wolkvox_async.scheduling.scheduler import Scheduler
+from wolkvox_async.settlements import Settlement
 
 Work = Callable[[], object]
 

@@ -24,7 +24,7 @@ from wolkvox_async.model import (
     Operation,
     Token,
 )
-from wolkvox_async.records import Settlement
+from wolkvox_async.settlements import Settlement
 
 NOW = datetime(2026, 11, 21, 21, 43, 47, tzinfo=UTC)
 ROW = {"operation": "ACME BOG", "description": "Interacciones", "items": "12", "date": "2026-11-21"}

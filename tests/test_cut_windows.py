@@ -27,7 +27,7 @@ from wolkvox_async.planning import (
     plan,
     tails_in,
 )
-from wolkvox_async.records import Settlement
+from wolkvox_async.settlements import Settlement
 from wolkvox_async.windows import Window, by_days, halved
 
 RUN = ulid(1_795_297_427_120, 2**79 + 12345)

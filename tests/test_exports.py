@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+import re
 import subprocess
 import sys
 from types import ModuleType
@@ -16,6 +18,7 @@ import wolkvox_async.testing
 HEAVY = ("aiohttp", "anyio", "structlog", "pydantic", "click", "rich", "orjson", "asyncio", "ssl")
 LAZY = [wolkvox_async, wolkvox_async.testing]
 PUBLIC = [*LAZY, wolkvox_async.engine]
+WORD = re.compile(r"\b[A-Z]\w+")
 
 
 def heavy_after(program: str) -> str:
@@ -83,6 +86,20 @@ def test_reading_tenants_and_options_loads_no_network() -> None:
 
 def test_opening_an_engine_loads_what_it_needs_before_the_event_loop_runs() -> None:
     assert {"aiohttp", "anyio", "structlog"} <= set(heavy_after("from wolkvox_async import open_engine").split())
+
+
+BROUGHT = ("Alarm", "Clock", "Hook", "SecretPlugin", "Sink", "TokenSource", "Transport", "Turn")
+
+
+@pytest.mark.parametrize("name", BROUGHT)
+def test_what_a_service_brings_along_is_written_in_public_names_only(name: str) -> None:
+    port = getattr(wolkvox_async, name)
+    methods = [method for method in vars(port).values() if inspect.isfunction(method) and "_Proto" not in str(method)]
+    assert methods
+    home = vars(sys.modules[port.__module__])
+    named = {word for method in methods for kind in method.__annotations__.values() for word in WORD.findall(str(kind))}
+    ours = {word for word in named if str(getattr(home.get(word), "__module__", "")).startswith("wolkvox_async")}
+    assert ours <= set(wolkvox_async.__all__)
 
 
 def test_the_version_is_a_literal() -> None:

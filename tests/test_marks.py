@@ -15,7 +15,7 @@ from wolkvox_async.lines import call_lines
 from wolkvox_async.marks import mark_of, read_mark, tail
 from wolkvox_async.model import Empty, ErrorKind, Failed, Ok, Operation, Outcome, Skipped, Token
 from wolkvox_async.planning import call
-from wolkvox_async.records import Settlement
+from wolkvox_async.settlements import Settlement
 from wolkvox_async.windows import Window
 
 RUN = "01M8094P7A81VQNPQ9ZYKSYNZV"

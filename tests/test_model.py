@@ -13,8 +13,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from wolkvox_async.fields import timestamp
 from wolkvox_async.model import Call, ErrorKind, Operation, Slot, Token, normalise_server
-from wolkvox_async.records import timestamp
 
 CANARY = "canary-5f2c8e9b71d04a36"
 

@@ -12,18 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wolkvox_async.counters import Counters
+from wolkvox_async.fields import items_of
 from wolkvox_async.lines import call_lines, line
 from wolkvox_async.model import Call, CallError, Empty, ErrorKind, Failed, Ok, Operation, Outcome, Skipped, Token
-from wolkvox_async.records import (
-    Counters,
-    Settlement,
-    call_records,
-    items_of,
-    outcome_name,
-    run_ended,
-    run_started,
-    timestamp,
-)
+from wolkvox_async.records import call_records, run_ended, run_started
+from wolkvox_async.settlements import Settlement
 from wolkvox_async.windows import Window
 
 RUN = "01KAJ4N0QG0123456789ABCDEF"
@@ -41,8 +35,8 @@ CALL = Call(
 OK = Ok([ROW], 200, 200, "Information found for the current month")
 
 
-def settled(outcome: Outcome, call: Call = CALL, *, at: datetime = AT, seconds: float = 0.213) -> Settlement:
-    return Settlement(call, outcome, 1, at, seconds)
+def settled(outcome: Outcome, call: Call = CALL, *, seconds: float = 0.213) -> Settlement:
+    return Settlement(call, outcome, 1, AT, seconds, seconds)
 
 
 def parsed(lines: bytes) -> Iterator[dict[str, Any]]:
@@ -113,23 +107,6 @@ def test_a_skipped_call_says_why() -> None:
     assert (commit["outcome"], commit["error"]["kind"], commit["status"], commit["next_at"]) == (
         "skipped", "not_due", None, None
     )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("interval", "seconds", "next_at"),
-    [
-        (300.0, 0.0, "2026-11-21T21:48:47.733Z"),
-        (300.0, 60.0, "2026-11-21T21:47:47.733Z"),
-        (3600.0, 0.5, "2026-11-21T22:43:47.233Z"),
-        (0.0, 0.5, "2026-11-21T21:43:47.233Z"),
-    ],
-)
-def test_the_next_call_is_due_an_interval_after_this_one_was_sent(
-    interval: float, seconds: float, next_at: str
-) -> None:
-    call = dataclasses.replace(CALL, interval=interval)
-    (commit,) = parsed(call_lines(RUN, settled(Empty(200, 200, None), call, seconds=seconds)))
-    assert commit["next_at"] == next_at
 
 
 def test_the_token_is_in_no_line() -> None:
@@ -207,7 +184,7 @@ calls = st.builds(
     st.lists(st.tuples(texts, texts), max_size=3).map(tuple),
 )
 moments = st.datetimes(datetime(1990, 1, 1), timezones=st.sampled_from([UTC, BOGOTA]))  # noqa: DTZ001 - Hypothesis takes naive bounds
-settlements = st.builds(Settlement, calls, outcomes, st.integers(0, 9), moments, st.floats(0, 3600))
+settlements = st.builds(Settlement, calls, outcomes, st.integers(0, 9), moments, st.floats(0, 3600), st.floats(0, 3600))
 
 
 @given(texts, settlements)
@@ -245,62 +222,9 @@ def test_ten_thousand_rows_are_ten_thousand_lines_and_one() -> None:
     assert [record["items"] for record in records[:-1]] == list(range(10_000))
 
 
-@pytest.mark.parametrize(
-    ("moment", "text"),
-    [
-        (datetime(2026, 11, 21, 21, 43, 47, 0, UTC), "2026-11-21T21:43:47.000Z"),
-        (datetime(2026, 11, 21, 21, 43, 47, 999, UTC), "2026-11-21T21:43:47.000Z"),
-        (datetime(2026, 11, 21, 21, 43, 47, 7_000, UTC), "2026-11-21T21:43:47.007Z"),
-        (datetime(2026, 12, 31, 23, 59, 59, 999_999, UTC), "2026-12-31T23:59:59.999Z"),
-        (datetime(2026, 11, 21, 16, 43, 47, 120_000, BOGOTA), "2026-11-21T21:43:47.120Z"),
-        (datetime(987, 1, 2, 3, 4, 5, 6_000, UTC), "0987-01-02T03:04:05.006Z"),
-    ],
-)
-def test_a_time_is_written_in_utc_to_the_millisecond_and_never_rounded_up(moment: datetime, text: str) -> None:
-    assert timestamp(moment) == text
-
-
-@given(moments)
-def test_a_time_reads_back_as_the_same_millisecond(moment: datetime) -> None:
-    read = datetime.strptime(timestamp(moment), "%Y-%m-%dT%H:%M:%S.%f%z")
-    assert timedelta(0) <= moment - read < timedelta(milliseconds=1)
-
-
 def test_seconds_are_written_to_the_millisecond() -> None:
     (commit,) = parsed(call_lines(RUN, settled(Empty(200, 200, None), seconds=0.2134999)))
     assert commit["seconds"] == 0.213
-
-
-@pytest.mark.parametrize(
-    ("outcome", "name"),
-    [
-        (OK, "ok"),
-        (Empty(200, 200, None), "empty"),
-        (Failed(CallError(ErrorKind.TLS, "x", retryable=False)), "failed"),
-        (Skipped(CallError(ErrorKind.HELD, "x", retryable=False)), "skipped"),
-    ],
-)
-def test_outcomes_have_the_names_of_the_contract(outcome: Outcome, name: str) -> None:
-    assert outcome_name(outcome) == name
-
-
-def skipped(kind: ErrorKind) -> Skipped:
-    return Skipped(CallError(kind, "x", retryable=False))
-
-
-def test_counters_cover_every_outcome() -> None:
-    counters = Counters()
-    failed = Failed(CallError(ErrorKind.TIMEOUT, "x", retryable=True))
-    for outcome in (OK, Ok([1, 2, 3], 200, 0, None), Empty(404, 404, None), failed, skipped(ErrorKind.HELD)):
-        counters.count(Settlement(CALL, outcome, 2, AT, 0.1))
-    assert counters == Counters(ok=2, empty=1, failed=1, skipped=1, held=1, rows=4, attempts=10)
-
-
-@pytest.mark.parametrize("kind", [ErrorKind.HELD, ErrorKind.QUOTA, ErrorKind.STOPPING, ErrorKind.NOT_DUE])
-def test_only_what_is_not_due_yet_is_skipped_without_being_held(kind: ErrorKind) -> None:
-    counters = Counters()
-    counters.count(Settlement(CALL, skipped(kind), 0, AT, 0.0))
-    assert (counters.skipped, counters.held) == (1, int(kind is not ErrorKind.NOT_DUE))
 
 
 def test_a_run_opens_with_the_schema_the_version_and_the_number_of_calls() -> None:

@@ -12,6 +12,10 @@ from typing import Any, Literal, Self, assert_type
 
 import wolkvox_async
 from wolkvox_async import (
+    Alarm,
+    Answer,
+    Breakdown,
+    Call,
     CallError,
     CallRecord,
     CallResult,
@@ -36,12 +40,11 @@ from wolkvox_async import (
     Token,
     TokenSource,
     Transport,
+    Turn,
     fetch_all,
     load_tenants,
     open_engine,
 )
-from wolkvox_async.model import Answer, Breakdown, Call
-from wolkvox_async.ports import Alarm, Turn
 from wolkvox_async.testing import ok_answer
 
 TENANTS = {

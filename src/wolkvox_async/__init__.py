@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .adapters.clock import LoopClock
     from .adapters.tracing import TracingHook
     from .catalog import Catalog, Endpoint
+    from .counters import Counters
     from .engine import CallResult, Engine, Records, RunName, Summary, Watch
     from .errors import (
         ConfigurationError,
@@ -34,10 +35,12 @@ if TYPE_CHECKING:
         UsageError,
         WolkvoxError,
     )
-    from .model import CallError, ErrorKind, GapReason, Operation, Slot, Token
+    from .model import Answer, Breakdown, Call, CallError, ErrorKind, GapReason, Operation, Slot, Token
     from .planning import DateRange
     from .ports import (
+        Alarm,
         AttemptFailed,
+        CallCut,
         CallSettled,
         Clock,
         Event,
@@ -49,8 +52,10 @@ if TYPE_CHECKING:
         TokenClosed,
         TokenSource,
         Transport,
+        Turn,
     )
     from .records import CallRecord, GapRecord, Record, RowRecord, RunRecord, WatchRecord
+    from .scheduling.decisions import Snapshot
     from .settings.composition import OpenEngine, Parts, open_engine
     from .settings.entries import Tenants
     from .settings.gathering import Gathered, fetch_all
@@ -58,7 +63,12 @@ if TYPE_CHECKING:
     from .settings.tenants import load_tenants
 
 __all__ = [
+    "Alarm",
+    "Answer",
     "AttemptFailed",
+    "Breakdown",
+    "Call",
+    "CallCut",
     "CallError",
     "CallRecord",
     "CallResult",
@@ -66,6 +76,7 @@ __all__ = [
     "Catalog",
     "Clock",
     "ConfigurationError",
+    "Counters",
     "DateRange",
     "Endpoint",
     "Engine",
@@ -95,6 +106,7 @@ __all__ = [
     "Sink",
     "Slot",
     "SlotMissed",
+    "Snapshot",
     "State",
     "StateError",
     "Summary",
@@ -104,6 +116,7 @@ __all__ = [
     "TokenSource",
     "TracingHook",
     "Transport",
+    "Turn",
     "UsageError",
     "Watch",
     "WatchRecord",
@@ -118,14 +131,16 @@ _HOMES = {
     "adapters.clock": "LoopClock",
     "adapters.tracing": "TracingHook",
     "catalog": "Catalog Endpoint",
+    "counters": "Counters",
     "engine": "CallResult Engine Records RunName Summary Watch",
     "errors": "ConfigurationError Mistake OutputBusyError OutputClosedError OutputError RunError SelectionError "
     "StateError UsageError WolkvoxError",
-    "model": "CallError ErrorKind GapReason Operation Slot Token",
+    "model": "Answer Breakdown Call CallError ErrorKind GapReason Operation Slot Token",
     "planning": "DateRange",
-    "ports": "AttemptFailed CallSettled Clock Event Hook SecretPlugin Sink SlotMissed State TokenClosed "
-    "TokenSource Transport",
+    "ports": "Alarm AttemptFailed CallCut CallSettled Clock Event Hook SecretPlugin Sink SlotMissed State TokenClosed "
+    "TokenSource Transport Turn",
     "records": "CallRecord GapRecord Record RowRecord RunRecord WatchRecord",
+    "scheduling.decisions": "Snapshot",
     "settings.composition": "OpenEngine Parts open_engine",
     "settings.entries": "Tenants",
     "settings.gathering": "Gathered fetch_all",

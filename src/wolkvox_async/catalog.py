@@ -8,13 +8,14 @@ alone. `api` values repeat across the vendor's files, so the key is (file, api).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import product
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from .model import DATE_NAMES, MOST_ROWS, DateNames, Params, Reach
+from .spelling import complain_about_text, did_you_mean, kind_of, shown
 
 Choices: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
 """Parameters of which each value is asked for in a call of its own."""
@@ -68,6 +69,35 @@ class Endpoint:
             replace(self, params=(*self.params, *zip(names, values, strict=True)), choices=())
             for values in combinations
         )
+
+    def asked_with(self, given: Mapping[str, str]) -> Endpoint:
+        """Return the endpoint as one call asks it: with `given` values of its parameters, the others as they stand.
+
+        A value may be another than those that stand here. Raises `ValueError` for a name that the
+        endpoint does not have, for a value that cannot be sent, and for a parameter with several
+        values of which none is given.
+        """
+        if not (given or self.choices):
+            return self
+        every = dict((*((name, (value,)) for name, value in self.params), *self.choices))
+        for name, value in given.items():
+            problem = self._complain(name, value, every)
+            if problem is not None:
+                raise ValueError(problem)
+        for name, values in every.items():
+            if name not in given and len(values) > 1:
+                raise ValueError(
+                    f"the endpoint {self.name} is one call for each {name}: name one in params, or use fetch()"
+                )
+        asked = tuple((name, given.get(name, values[0])) for name, values in every.items())
+        return replace(self, params=asked, choices=())
+
+    def _complain(self, name: str, value: Any, known: Iterable[str]) -> str | None:
+        if name not in known:
+            return f"the endpoint {self.name} has no parameter {shown(name)}{did_you_mean(name, known)}"
+        if not isinstance(value, str):
+            return f"the parameter {shown(name)} must be text, not {kind_of(value)}"
+        return complain_about_text(value, "the parameter's value") if value else None
 
     @property
     def reach(self) -> Reach | None:

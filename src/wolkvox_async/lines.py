@@ -11,7 +11,9 @@ from typing import Any, Final
 
 import orjson
 
-from .records import Gap, Item, Settlement, Times, WatchRecord, call_record, gap_record, items_of, row_record, rows_of
+from .fields import items_of
+from .records import Times, WatchRecord, call_record, gap_record, row_record, rows_of
+from .settlements import Gap, Item, Settlement
 
 _WITH_MICROSECONDS: Final = len('"2026-11-21T21:43:47.120000Z"')
 _TO_MILLISECONDS: Final = len('"2026-11-21T21:43:47.120')
@@ -19,7 +21,7 @@ _TO_MILLISECONDS: Final = len('"2026-11-21T21:43:47.120')
 
 def line(record: WatchRecord) -> bytes:
     """Write one record as a line."""
-    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps(record, None, orjson.OPT_APPEND_NEWLINE)
 
 
 def item_lines(run: str, item: Item) -> bytes:
@@ -34,7 +36,7 @@ def call_lines(run: str, settlement: Settlement) -> bytes:
     rows, due = rows_of(settlement.outcome), settlement.due
     slot, at = settlement.call.slot, orjson.Fragment(_stamp(settlement.at))
     next_at = None if due is None else orjson.Fragment(_stamp(due))
-    times = Times(at, next_at, None if slot is None else slot.text)
+    times = at, next_at, None if slot is None else slot.text
     commit = line(call_record(run, settlement, times))
     if len(rows) > 1:
         return b"".join((*_row_lines(run, settlement, times, rows), commit))

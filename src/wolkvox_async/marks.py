@@ -15,8 +15,9 @@ from urllib.parse import urlencode
 
 import orjson
 
+from .fields import OutcomeName, outcome_name
 from .model import Failed, Ok, Outcome, Params, Skipped, question
-from .records import Gap, Item, OutcomeName, Settlement, outcome_name
+from .settlements import Gap, Item, Settlement
 from .windows import Window
 
 CUT: Final = "cut"

@@ -13,7 +13,7 @@ goes on with the parts instead of asking for the whole again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
@@ -22,6 +22,7 @@ from .catalog import Dates, Endpoint
 from .identity import CallIds, spelled
 from .model import DATE_NAMES, Call, DateNames, Operation, Params, Reach
 from .model import question as as_text
+from .spelling import shown
 from .windows import (
     Window,
     by_days,
@@ -35,7 +36,11 @@ from .windows import (
 )
 
 MonthWord: TypeAlias = Literal["current-month", "previous-month"]
-MONTH_WORDS: Final[tuple[MonthWord, ...]] = ("current-month", "previous-month")
+_MONTHS: Final[Mapping[MonthWord, Callable[[datetime], Window]]] = {
+    "current-month": current_month,
+    "previous-month": previous_month,
+}
+MONTH_WORDS: Final = tuple(_MONTHS)
 
 RECOMMENDED_INTERVAL: Final = 300.0  # seconds, as the vendor documents
 
@@ -229,13 +234,12 @@ def windows(dates: DateRange | MonthWord | None, now: datetime, days: int | None
 
 
 def _whole(dates: DateRange | MonthWord, now: datetime) -> Window:
-    match dates:
-        case "current-month":
-            return current_month(now)
-        case "previous-month":
-            return previous_month(now)
-        case DateRange():
-            return dates.window(now)
+    if isinstance(dates, DateRange):
+        return dates.window(now)
+    month = _MONTHS.get(dates)
+    if month is None:
+        raise ValueError(f"dates are a DateRange, {' or '.join(map(repr, _MONTHS))}, not {shown(str(dates))}")
+    return month(now)
 
 
 def call(

@@ -6,39 +6,28 @@ before it. Here they are dictionaries; `lines` has the same as bytes.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple, NotRequired, TypeAlias, TypedDict, assert_never
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final, Literal, NotRequired, TypeAlias, TypedDict
 
+from .counters import Counters
 from .envelopes import Code
-from .model import Call, CallError, Empty, Failed, GapReason, Ok, Operation, Outcome, Params, Skipped, Slot
-from .windows import Window
+from .fields import (
+    OUTCOME_NAMES,
+    ErrorField,
+    OutcomeName,
+    WindowField,
+    error_field,
+    items_of,
+    timestamp,
+    window_field,
+)
+from .model import Failed, Ok, Outcome, Skipped
+from .settlements import Gap, Item, Settlement
 
 SCHEMA: Final = 1
 
-_PLAIN_DIGITS: Final = 15
-_PLAIN_NUMBER: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]+)?")
-
-OutcomeName: TypeAlias = Literal["ok", "empty", "failed", "skipped"]
-_NAMES: Final[Mapping[type[Outcome], OutcomeName]] = MappingProxyType(
-    {Ok: "ok", Empty: "empty", Failed: "failed", Skipped: "skipped"}
-)
 RunEvent: TypeAlias = Literal["started", "resumed", "stopped", "finished"]
-
-
-# `from` is a keyword, hence the functional form.
-WindowField = TypedDict("WindowField", {"from": str, "to": str})
-
-
-class ErrorField(TypedDict):
-    """Why a call failed or was skipped."""
-
-    kind: str
-    message: str
-    retryable: bool
 
 
 class RunRecord(TypedDict):
@@ -134,118 +123,6 @@ WatchRecord: TypeAlias = Record | GapRecord
 """What a watch gives: a dictionary, told apart by its `type`."""
 
 
-@dataclass(slots=True)
-class Settlement:
-    """How a call ended: `at` (UTC) the answer was complete, `seconds` the last attempt took.
-
-    `asked` seconds before `at` the request had left, where that is known. A call that was
-    replaced by its parts has no records; that it was is remembered under `cut_id`.
-    """
-
-    call: Call
-    outcome: Outcome
-    attempts: int
-    at: datetime
-    seconds: float
-    asked: float | None = None
-    cut_id: str | None = None
-
-    @property
-    def ago(self) -> float:
-        """How many seconds before `at` the moment was from which the interval counts."""
-        return self.seconds if self.asked is None else self.asked
-
-    @property
-    def due(self) -> datetime | None:
-        """The moment (UTC) from which the call may be made again, where it was made or came too early."""
-        outcome = self.outcome
-        if isinstance(outcome, Skipped):
-            return outcome.due
-        if isinstance(outcome, Failed):
-            return None
-        return self.at + timedelta(0, self.call.interval - self.ago)
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A slot in which nothing was captured; `window` and `params` are what would have been asked for."""
-
-    operation: Operation
-    api: str
-    slot: Slot
-    reason: GapReason
-    window: Window | None = None
-    params: Params = ()
-
-
-Item: TypeAlias = Settlement | Gap
-"""What a reader gets: how a call ended or, while watching, that there was none."""
-
-
-@dataclass(slots=True)
-class Counters:
-    """What a run has come to so far; `not_due` of the skipped come due until `due` (UTC).
-
-    `gaps` are counted while watching: slots in which nothing was captured.
-    """
-
-    ok: int = 0
-    empty: int = 0
-    failed: int = 0
-    skipped: int = 0
-    held: int = 0
-    rows: int = 0
-    attempts: int = 0
-    not_due: int = 0
-    due: datetime | None = None
-    gaps: int = 0
-
-    def count(self, settlement: Settlement) -> None:
-        """Add one settled call."""
-        self.attempts += settlement.attempts
-        if settlement.cut_id is not None:
-            return
-        match settlement.outcome:
-            case Ok(rows=rows):
-                self.ok += 1
-                self.rows += len(rows)
-            case Empty():
-                self.empty += 1
-            case Failed():
-                self.failed += 1
-            case Skipped(error=error, due=due):
-                self.skipped += 1
-                if error.kind != "not_due":
-                    self.held += 1
-                else:
-                    self.not_due += 1
-                    self.due = max(filter(None, (self.due, due)), default=None)
-            case _ as never:
-                assert_never(never)
-
-
-def timestamp(moment: datetime) -> str:
-    """Write an aware moment as records do: UTC, cut off (never rounded) to the millisecond."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def items_of(row: Any) -> int | float | None:
-    """Lift `items` out of a row: a JSON number, text that is plainly one, else None."""
-    value = row.get("items") if type(row) is dict else None
-    if type(value) is str:
-        if len(value) <= _PLAIN_DIGITS and value.isdigit() and value.isascii():
-            return int(value)
-        if not _PLAIN_NUMBER.fullmatch(value):
-            return None
-        return float(value) if "." in value else int(value)
-    return value if type(value) in (int, float) else None
-
-
-def outcome_name(outcome: Outcome) -> OutcomeName:
-    """Return the outcome as records write it."""
-    return _NAMES[type(outcome)]
-
-
 def run_started(run: str, at: datetime, *, version: str, calls: int, resumed: bool = False) -> RunRecord:
     """Build the record that opens a run, or takes it up again."""
     return {
@@ -295,8 +172,8 @@ def call_records(run: str, settlement: Settlement) -> Iterator[RowRecord | CallR
     if settlement.cut_id is not None:
         return
     slot, due = settlement.call.slot, settlement.due
-    at, next_at = timestamp(settlement.at), None if due is None else timestamp(due)
-    times = Times(at, next_at, None if slot is None else slot.text)
+    next_at = None if due is None else timestamp(due)
+    times = timestamp(settlement.at), next_at, None if slot is None else slot.text
     for n, row in enumerate(rows_of(settlement.outcome), 1):
         yield row_record(run, settlement, times, n, row)
     yield call_record(run, settlement, times)
@@ -307,17 +184,14 @@ def rows_of(outcome: Outcome) -> list[Any]:
     return outcome.rows if isinstance(outcome, Ok) else []
 
 
-class Times(NamedTuple):
-    """The moments of a call as its records are to have them."""
-
-    at: Any
-    next_at: Any
-    slot: Any
+Times: TypeAlias = tuple[Any, Any, str | None]
+"""`at`, `next_at` and `slot` of a call, as its records are to have them."""
 
 
 def row_record(run: str, settlement: Settlement, times: Times, n: int, row: Any) -> RowRecord:
     """Build the record of the n-th row."""
     call = settlement.call
+    at, _, slot = times
     return {
         "type": "row",
         "run": run,
@@ -327,8 +201,8 @@ def row_record(run: str, settlement: Settlement, times: Times, n: int, row: Any)
         "operation": call.operation.name,
         "server": call.operation.server,
         "api": call.api,
-        "slot": times.slot,
-        "at": times.at,
+        "slot": slot,
+        "at": at,
         "items": items_of(row),
         "row": row,
     }
@@ -338,14 +212,15 @@ def call_record(run: str, settlement: Settlement, times: Times) -> CallRecord:
     """Build the commit mark."""
     call, outcome = settlement.call, settlement.outcome
     operation, window = call.operation, call.window
+    at, next_at, slot = times
     rows, error, status, code, msg = 0, None, None, None, None
     if isinstance(outcome, Ok):
         rows, status, code, msg = len(outcome.rows), outcome.status, outcome.code, outcome.msg
     elif isinstance(outcome, Skipped):
-        error = _error_field(outcome.error)
+        error = error_field(outcome.error)
     else:
         status, code, msg = outcome.status, outcome.code, outcome.msg
-        error = _error_field(outcome.error) if isinstance(outcome, Failed) else None
+        error = error_field(outcome.error) if isinstance(outcome, Failed) else None
     record: CallRecord = {
         "type": "call",
         "run": run,
@@ -357,18 +232,18 @@ def call_record(run: str, settlement: Settlement, times: Times) -> CallRecord:
         "api": call.api,
         "window": None if window is None else window_field(window),
         "params": dict(call.params) or None,
-        "slot": times.slot,
+        "slot": slot,
         "closing": call.is_closing,
-        "outcome": _NAMES[type(outcome)],
+        "outcome": OUTCOME_NAMES[type(outcome)],
         "rows": rows,
         "attempts": settlement.attempts,
-        "at": times.at,
+        "at": at,
         "seconds": round(settlement.seconds, 3),
         "status": status,
         "code": code,
         "msg": msg,
         "error": error,
-        "next_at": times.next_at,
+        "next_at": next_at,
     }
     if call.reach is not None and call.reach.part_of is not None:
         record["part_of"] = call.reach.part_of
@@ -396,12 +271,3 @@ def gap_record(run: str, gap: Gap) -> GapRecord:
     if gap.params:
         record["params"] = dict(gap.params)
     return record
-
-
-def window_field(window: Window) -> WindowField:
-    """Write a window as records do."""
-    return {"from": window.date_ini, "to": window.date_end}
-
-
-def _error_field(error: CallError) -> ErrorField:
-    return {"kind": error.kind.value, "message": error.message, "retryable": error.retryable}

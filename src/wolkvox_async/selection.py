@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final, Protocol, TypeVar
 
-from .catalog import Catalog
+from .catalog import Catalog, Dates
 from .errors import SelectionError
-from .planning import Wanted
+from .planning import DateRange, Wanted
 from .spelling import did_you_mean, shown
 
 _WILDCARD: Final = re.compile(r"[*?\[]")
@@ -161,6 +161,19 @@ def subscribed(entries: Sequence[_Asked], apis: Sequence[str], catalog: Catalog)
     if not asked:
         raise SelectionError([_nothing_left(names)])
     return tuple(asked)
+
+
+def without_dates(lists: Iterable[tuple[Wanted, ...]], dates: DateRange | None = None) -> list[str]:
+    """Return a complaint about every endpoint in `lists` that needs dates and has none, of its entry or by `dates`."""
+    if dates is not None:
+        return []
+    asked = (one for wanted in lists for one in wanted)
+    names = {one.endpoint.name for one in asked if one.endpoint.dates is Dates.REQUIRED and one.dates is None}
+    return [
+        f"the endpoint {name} needs dates: name them with --from and --to or in its entry of apis, "
+        "or leave it out with --api"
+        for name in sorted(names)
+    ]
 
 
 def _known(apis: Sequence[str], catalog: Catalog) -> set[str]:

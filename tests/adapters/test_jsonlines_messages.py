@@ -14,7 +14,8 @@ from wolkvox_async.adapters.jsonlines import Batch, MessageLines, Relay, open_ou
 from wolkvox_async.errors import ConfigurationError, OutputError
 from wolkvox_async.lines import call_lines, line
 from wolkvox_async.model import Call, Empty, Ok, Operation, Outcome, Token
-from wolkvox_async.records import Settlement, run_started
+from wolkvox_async.records import run_started
+from wolkvox_async.settlements import Settlement
 from wolkvox_async.singer import Translator
 
 AT = datetime(2026, 11, 21, 21, 43, 47, tzinfo=UTC)

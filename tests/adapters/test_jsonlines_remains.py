@@ -22,10 +22,12 @@ from hypothesis import strategies as st
 
 from wolkvox_async.adapters.jsonlines import open_output
 from wolkvox_async.adapters.jsonlines.opening import named_output
+from wolkvox_async.counters import Counters
 from wolkvox_async.errors import ConfigurationError
 from wolkvox_async.lines import call_lines, line
 from wolkvox_async.model import Call, Empty, Ok, Operation, Outcome, Token
-from wolkvox_async.records import Counters, Settlement, run_ended, run_started
+from wolkvox_async.records import run_ended, run_started
+from wolkvox_async.settlements import Settlement
 
 AT = datetime(2026, 11, 21, 21, 43, 47, tzinfo=UTC)
 OPERATION = Operation("acme", "bogotá", "0010", Token("a-made-up-token"))

@@ -40,7 +40,7 @@ from wolkvox_async.model import (
     Slot,
     Token,
 )
-from wolkvox_async.ports import AttemptFailed, CallSettled, SlotMissed, TokenClosed
+from wolkvox_async.ports import AttemptFailed, CallCut, CallSettled, SlotMissed, TokenClosed
 from wolkvox_async.testing import ManualClock
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -174,6 +174,13 @@ def test_a_span_belongs_to_no_request_that_is_traced_at_the_time(bogota: Operati
 @pytest.mark.parametrize("outcome", [FAILED, Skipped(CallError(ErrorKind.HELD, "made up", retryable=False))])
 def test_what_was_never_sent_makes_no_span(bogota: Operation, outcome: Outcome) -> None:
     assert traced(CallSettled(call(bogota), outcome, 0, 0.0)) == []
+
+
+def test_a_call_whose_answer_was_cut_off_is_a_span_without_rows(bogota: Operation) -> None:
+    (span,) = traced(CallCut(call(bogota), 60_000, 2, 0.25))
+    assert (span.start, span.status) == (UNIX * BILLION - BILLION // 4, None)
+    said = {name: span.attributes[f"wolkvox.{name}"] for name in ("outcome", "attempts", "rows")}
+    assert said == {"outcome": "cut", "attempts": 2, "rows": 0}
 
 
 def test_other_events_make_no_span(bogota: Operation) -> None:

@@ -152,6 +152,24 @@ async def test_plan_knows_how_ranges_are_split_and_what_the_lists_come_to(secret
     assert (last["api"], last["days"], last["params"]["campaign_id"]) == ("campaign/detail", 31, ["7", "8"])
 
 
+@pytest.mark.parametrize("command", [("fetch", "--workers", "2"), ("plan",), ("watch",)])
+async def test_what_needs_dates_and_has_none_is_said_before_anything_is_called(
+    secret_store: Path, command: tuple[str, ...]
+) -> None:
+    async with Simulator(CUT) as simulator:
+        done = await run(*command, *written(simulator, secret_store))
+        verdict = simulator.verdict()
+    assert (done.code, verdict.requests, done.out) == (2, 0, b"")
+    assert f"the endpoint {CDR.name} needs dates: name them with --from and --to or in its entry of apis" in done.err
+
+
+async def test_check_warns_of_what_can_only_be_called_with_dates(secret_store: Path) -> None:
+    async with Simulator(CUT) as simulator:
+        done = await run("check", *written(simulator, secret_store))
+    assert done.code == 0
+    assert f"the endpoint {CDR.name} needs dates" in done.err
+
+
 # --- the example ----------------------------------------------------------------------------
 
 

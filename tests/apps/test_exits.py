@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from wolkvox_async.apps.exits import Exit, of_pass, of_signal
-from wolkvox_async.records import Counters
+from wolkvox_async.counters import Counters
 
 
 @pytest.mark.parametrize(

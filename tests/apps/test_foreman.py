@@ -10,8 +10,9 @@ import sys
 from array import array
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -24,11 +25,13 @@ from wolkvox_async.apps.working.foreman import Floor, Foreman
 from wolkvox_async.apps.working.forking import Forked, in_words
 from wolkvox_async.apps.working.frames import framed, packed, read_frame
 from wolkvox_async.apps.working.links import Link
+from wolkvox_async.apps.working.run import Run
 from wolkvox_async.apps.working.shares import Part
+from wolkvox_async.counters import Counters
 from wolkvox_async.errors import OutputClosedError, OutputError, StateError
+from wolkvox_async.marks import CUT
 from wolkvox_async.model import ErrorKind, Outcome
-from wolkvox_async.ports import Clock, RunOrder
-from wolkvox_async.records import Counters
+from wolkvox_async.ports import Clock, OpenRun, RunOrder
 from wolkvox_async.testing import ManualClock
 
 TOKENS = [f"tk_{n:012x}" for n in range(8)]
@@ -134,6 +137,20 @@ async def test_what_workers_deliver_is_written_counted_and_answered() -> None:
     assert (counters.ok, counters.failed, counters.skipped, counters.rows) == (1, 1, 1, 2)
     assert at.foreman.stopped
     assert not at.foreman.deserted
+
+
+async def test_a_call_that_was_cut_makes_one_more_to_be_done() -> None:
+    whole = Run(cast("Any", SimpleNamespace(order=None, sink=None, clock=ManualClock())), [])
+    whole._total = 3
+    before = OpenRun(RUN, AT, settled=frozenset({"a", "b", "c"}), counters=Counters(ok=1, empty=1))
+    async with shop() as at:
+        one, _ = at.puppets
+        lines, (cut, ok) = delivered(OK, OK)
+        mark = packed(replace(cut, outcome=CUT))
+        one.say("lines", 0, [1, 0, 0, 0, 0, 2, 4, 0, None], [mark, packed(ok)], "", tail=lines)
+        assert (await one.hears(), await one.hears()) == (["written", 0], ["settled", 0])
+        seen = whole._picture(at.foreman, before)
+    assert (seen.done, seen.planned) == (1, 3 + 1 + 1)
 
 
 async def test_of_a_dead_worker_whole_frames_are_used_and_a_torn_one_is_dropped() -> None:

@@ -12,9 +12,9 @@ import pytest
 from tests.apps.worked import EMPTY, FAILED, HELD, LATER, NOT_DUE, OK, RUN, delivered, settlements
 from wolkvox_async.apps.working.counting import add, count
 from wolkvox_async.apps.working.frames import framed, packed, read_frame, split_tails, unpacked
+from wolkvox_async.counters import Counters
 from wolkvox_async.marks import tail
 from wolkvox_async.model import Outcome
-from wolkvox_async.records import Counters
 
 
 async def read_all(data: bytes) -> list[tuple[list[Any], bytes]]:

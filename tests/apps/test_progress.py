@@ -3,7 +3,8 @@
 import pytest
 from rich.console import Console
 
-from wolkvox_async.apps.progress import Picture, _block, duration
+from wolkvox_async.apps.progress import Moment, Picture, _block, duration, picture_of
+from wolkvox_async.counters import Counters
 
 MIDDLE = Picture(
     done=30,
@@ -29,6 +30,11 @@ def test_before_the_first_call_nothing_is_guessed() -> None:
     seen = Picture(0, 5, 0, 0, 0, 0, 1, 0.0, ())
     assert seen.seconds_left is None
     assert "left" not in seen.line()
+
+
+def test_a_run_that_is_taken_up_is_as_fast_as_it_is_now() -> None:
+    seen = picture_of(Counters(ok=320), Moment(400, 1, 0, {}, elapsed=10.0, before=300))
+    assert (seen.per_second, seen.seconds_left) == (2.0, 40.0)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from wolkvox_async.lines import call_lines
 from wolkvox_async.marks import Mark, mark_of
 from wolkvox_async.model import Empty, ErrorKind, Failed, Ok, Operation, Outcome, Skipped, Token
 from wolkvox_async.planning import call
-from wolkvox_async.records import Settlement
+from wolkvox_async.settlements import Settlement
 
 RUN: Final = "01M8094P7A81VQNPQ9ZYKSYNZV"
 AT: Final = datetime(2026, 11, 21, 21, 43, 47, 733000, tzinfo=UTC)

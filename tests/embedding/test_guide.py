@@ -20,15 +20,15 @@ import prometheus_client
 import pytest
 
 import wolkvox_async
-from wolkvox_async import Tenants, load_tenants
+from wolkvox_async import DateRange, Tenants, load_tenants
 from wolkvox_async.errors import OutputError
-from wolkvox_async.testing import FAULTS, Profile, Simulator
+from wolkvox_async.testing import FAULTS, Profile, Report, Simulator
 
 from .guide import APPS, blocks, cells, program
 from .test_services import TARGETS
 
 SERVED = {f"{target.partition(':')[0]}.py" for target in TARGETS} | {"usage.py"}
-RUN_HERE = {"worker.py", "table.py", "metrics.py", "tracing.py", "logs.py", "vault.py", "notebook"}
+RUN_HERE = {"campaign.py", "worker.py", "table.py", "metrics.py", "tracing.py", "logs.py", "vault.py", "notebook"}
 COLLECTED = {"test_service.py", "test_virtual_time.py"}  # by pytest, in apps/
 
 
@@ -129,6 +129,21 @@ async def test_a_task_that_is_delivered_twice_asks_once(vendor: Simulator, run: 
     assert vendor.verdict().ok, vendor.verdict()
 
 
+async def test_one_value_of_an_endpoint_is_read_for_some_days(run: Run) -> None:
+    campaign, detail = run("campaign.py").campaign, {"file": "campaign", "api": "detail", "dates": "required"}
+    params = {"type_campaign": "predictive", "campaign_id": ["1001", "1002"]}
+    async with Simulator(Profile(1, 1, interval=0)) as vendor:
+        document = vendor.tenants_document() | {"endpoints": [{**detail, "params": params}]}
+        parts = wolkvox_async.Parts(environment=vendor.environment())
+        async with wolkvox_async.open_engine(load_tenants(document), base_url=vendor.base_url, parts=parts) as engine:
+            path = vendor.operations[0].path
+            rows = await campaign(engine, path, "1003", "2026-10-01", "2026-10-02")
+            again = await campaign(engine, path, "1003", "2026-10-01", "2026-10-02")
+            other = await campaign(engine, path, "1001", "2026-10-01", "2026-10-02")
+    assert (len(rows), again is rows, other == rows) == (2 * 20, True, False)
+    assert vendor.verdict().requests == 2
+
+
 async def test_a_sink_fills_a_table_and_says_when_it_cannot(vendor: Simulator, tenants: Tenants, run: Run) -> None:
     table = run("table.py")
     database = sqlite3.connect("readings.db", check_same_thread=False)
@@ -157,6 +172,28 @@ async def test_metrics_count_calls_and_failed_attempts(vendor: Simulator, tenant
     assert ended == {"ok": 1, "failed": 1}
     assert registry.get_sample_value("wolkvox_failed_attempts_total", {"kind": "malformed"}) is not None
     assert registry.get_sample_value("wolkvox_call_seconds_count", {"api": "interactions"}) == 2
+
+
+async def test_metrics_and_traces_count_the_requests_that_the_vendor_saw(run: Run) -> None:
+    registry, tracing = prometheus_client.CollectorRegistry(), run("tracing.py")
+    spans = wolkvox_async.TracingHook(wolkvox_async.LoopClock(), tracing.provider)
+    hooks = (run("metrics.py").Metrics(registry), spans)
+    report = Report("reports_manager/cdr_1", rows=50, most_rows=20)
+    faults = {"1": FAULTS["server-error"]}
+    async with Simulator(Profile(1, 2, apis=(report.name,), reports=(report,), faults=faults)) as vendor:
+        parts = wolkvox_async.Parts(hooks=hooks, environment=vendor.environment())
+        options = wolkvox_async.Options(base_url=vendor.base_url, max_attempts=2, backoff=0.001, interval=0)
+        tenants, dates = load_tenants(vendor.tenants_document()), DateRange("2026-11-01", "2026-11-02")
+        async with (
+            wolkvox_async.open_engine(tenants, options, parts=parts) as engine,
+            engine.fetch(dates=dates) as records,
+        ):
+            found = [record async for record in records]
+    saw, made = vendor.verdict().requests, tracing.exporter.get_finished_spans()
+    assert saw > sum(record["attempts"] for record in found if record["type"] == "call") > 8
+    assert registry.get_sample_value("wolkvox_requests_total", {"api": report.name}) == saw
+    assert sum(span.attributes["wolkvox.attempts"] for span in made) == saw
+    tracing.provider.shutdown()
 
 
 async def test_a_trace_has_a_span_for_every_call(vendor: Simulator, tenants: Tenants, run: Run) -> None:

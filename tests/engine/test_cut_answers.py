@@ -14,12 +14,14 @@ import pytest
 
 from tests.engine.stage import GOOD, LoopWall, Stage, ends, read_all, token
 from wolkvox_async.adapters.state import MemoryState
+from wolkvox_async.apps.progress import Picture, picture
 from wolkvox_async.catalog import Dates, Endpoint
 from wolkvox_async.engine import RunName
-from wolkvox_async.engine.passes import HOPELESS
+from wolkvox_async.engine.cuts import HOPELESS
 from wolkvox_async.lines import line
 from wolkvox_async.model import Answer, Breakdown, Call, ErrorKind, Operation
 from wolkvox_async.planning import DateRange, Subscription, Wanted
+from wolkvox_async.ports import CallCut
 from wolkvox_async.records import Record
 from wolkvox_async.settings.schema import records_schema
 from wolkvox_async.testing import ok_answer
@@ -119,6 +121,19 @@ async def test_every_request_is_counted_and_every_line_fits_the_schema() -> None
     schema = Draft202012Validator(records_schema())
     for record in records:
         schema.validate(orjson.loads(line(record)))
+
+
+async def test_hooks_hear_of_every_request() -> None:
+    books = Books(report())
+    stage = Stage(subscriptions(books.report), books)
+    async with stage.engine() as engine:
+        records = await read_all(engine, dates=DATES)
+    cut = [event for event in stage.ear.events if isinstance(event, CallCut)]
+    requests = [event.attempts for event in cut] + [event.attempts for event in stage.ear.settled]
+    assert sum(requests) == len(books.asked)
+    assert len(stage.ear.settled) == len(ends(records))
+    assert len({event.call.id for event in cut}) == len(cut) > 3
+    assert {event.rows for event in cut} == {20}
 
 
 async def test_only_one_window_of_a_token_is_open_at_a_time() -> None:
@@ -257,6 +272,27 @@ async def test_the_interval_counts_for_what_was_cut_too() -> None:
     async with again.engine() as engine:
         (end,) = ends(await read_all(engine, dates=DATES))
     assert (end["outcome"], len(books.asked)) == ("skipped", before)
+
+
+async def test_no_more_calls_are_shown_as_done_than_the_run_has_through_cuts_and_a_restart() -> None:
+    books = Books(report())
+    state = MemoryState(LoopWall())
+    shown: list[list[Picture]] = []
+    ended: set[str] = set()
+    for most in (5, 10_000):
+        stage, seen = Stage(subscriptions(books.report), books, state=state.beside()), list[Picture]()
+        async with stage.engine() as engine, engine.fetch(dates=DATES, run=NAME) as records:
+            async for record in records:
+                seen.append(picture(engine, records))
+                if record["type"] == "call":
+                    ended.add(record["call"])
+                if len(ended) == most:
+                    break
+        shown.append(seen)
+    first, second = shown
+    assert all(one.done <= one.planned for one in first + second)
+    assert 0 < second[0].done <= second[0].planned <= first[-1].planned
+    assert second[-1].done == second[-1].planned == len(ended)
 
 
 async def test_a_stopped_run_says_which_parts_it_did_not_ask_for() -> None:

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from wolkvox_async.adapters.state import MemoryState
-from wolkvox_async.engine.newest import FAILURE_LASTS, Newest, Question
+from wolkvox_async.engine.newest import FAILURE_LASTS, Newest
 from wolkvox_async.engine.result import CallResult
+from wolkvox_async.engine.roster import Asked
 from wolkvox_async.errors import UsageError
 from wolkvox_async.model import Answer, Call, Ok
 from wolkvox_async.planning import DateRange
 from wolkvox_async.planning import call as planned
-from wolkvox_async.records import Settlement
+from wolkvox_async.settlements import Settlement
 from wolkvox_async.testing import ManualClock, ok_answer
 
 from .stage import (
@@ -249,21 +250,24 @@ async def test_so_many_rows_are_kept_and_what_was_not_read_for_longest_goes_firs
     endpoint = CATALOG.get("interactions")
     assert endpoint is not None
 
-    async def ask(question: Question) -> CallResult:
-        asked.append(question.operation)
-        wanted = planned(subscription(question.operation).operation, endpoint, run="r", window=None, interval=300)
-        rows: list[Any] = [{}] * int(question.operation.partition("/")[2])
+    def one(path: str) -> Asked:
+        return Asked(path, "interactions", (), None, endpoint)
+
+    async def ask(question: Asked) -> CallResult:
+        asked.append(question.path)
+        wanted = planned(subscription(question.path).operation, endpoint, run="r", window=None, interval=300)
+        rows: list[Any] = [{}] * int(question.path.partition("/")[2])
         return CallResult("r", Settlement(wanted, Ok(rows, 200, 200, ""), 1, datetime.now(UTC), 0.0))
 
     newest = Newest(ask, ManualClock(), most=10)
     for path in ("a/4", "b/4", "a/4", "c/4"):  # b was not read for longest
-        await newest.read(Question(path, "interactions"), 0)
+        await newest.read(one(path), 0)
     assert asked == ["a/4", "b/4", "c/4"]
     for path in ("a/4", "c/4", "b/4"):
-        await newest.read(Question(path, "interactions"), 0)
+        await newest.read(one(path), 0)
     assert asked == ["a/4", "b/4", "c/4", "b/4"]
-    await newest.read(Question("d/11", "interactions"), 0)  # more than there is room for
-    await newest.read(Question("d/11", "interactions"), 0)
+    await newest.read(one("d/11"), 0)  # more than there is room for
+    await newest.read(one("d/11"), 0)
     assert asked[4:] == ["d/11", "d/11"]
-    await newest.read(Question("b/4", "interactions"), 0)
+    await newest.read(one("b/4"), 0)
     assert asked[6:] == []

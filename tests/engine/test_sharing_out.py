@@ -15,7 +15,8 @@ from wolkvox_async.adapters.state import MemoryState
 from wolkvox_async.lines import item_lines
 from wolkvox_async.marks import read_slot_mark
 from wolkvox_async.model import WITHHELD, Answer, Call
-from wolkvox_async.records import Item, WatchRecord
+from wolkvox_async.records import WatchRecord
+from wolkvox_async.settlements import Item
 
 from .stage import GOOD, LoopWall, Stage, many
 

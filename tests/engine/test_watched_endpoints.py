@@ -14,7 +14,8 @@ from wolkvox_async.lines import line
 from wolkvox_async.marks import read_slot_mark, slot_mark
 from wolkvox_async.model import GapReason, Operation, Slot
 from wolkvox_async.planning import MonthWord, Wanted
-from wolkvox_async.records import Gap, gap_record
+from wolkvox_async.records import gap_record
+from wolkvox_async.settlements import Gap
 
 LISTED = Endpoint("detail", file="campaign", choices=(("campaign_id", ("7", "8")),))
 DAILY = Endpoint("agent_1", file="reports_manager", dates=Dates.REQUIRED, days=1)
@@ -63,7 +64,7 @@ def test_the_slots_of_two_values_are_told_apart_from_their_gaps_too() -> None:
 async def test_a_single_call_of_a_list_says_that_it_would_be_several() -> None:
     stage = Stage([subscription()], catalog=CATALOG)
     async with stage.engine() as engine:
-        with pytest.raises(ValueError, match="one call for each of its parameters"):
+        with pytest.raises(ValueError, match="one call for each campaign_id"):
             await engine.call("acme/bogota", "campaign/detail")
         with pytest.raises(ValueError, match="one call covers 1 day:"):
             await engine.call("acme/bogota", "reports_manager/agent_1", dates="previous-month")

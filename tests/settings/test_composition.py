@@ -201,8 +201,13 @@ def test_a_wrong_option_is_said_before_anything_is_opened(changes: dict[str, Any
 
 
 def test_an_option_that_does_not_exist_is_a_mistake_in_the_code() -> None:
-    with pytest.raises(TypeError, match="max_in_flihgt"):
+    with pytest.raises(TypeError, match="no option 'max_in_flihgt': did you mean 'max_in_flight'"):
         open_engine(one(), max_in_flihgt=3)
+
+
+def test_the_name_of_a_file_is_no_tenants() -> None:
+    with pytest.raises(TypeError, match=r"open_engine\(load_tenants\(...\)\)"):
+        open_engine("tenants.json")  # type: ignore[arg-type]
 
 
 async def _of_the_limits(changes: dict[str, Any], script: Callable[[Call, int], Any], **more: Any) -> tuple[Any, float]:

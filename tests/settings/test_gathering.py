@@ -58,3 +58,14 @@ async def test_mistakes_are_raised_before_anything_is_called(secret_store: Path)
         with pytest.raises(ConfigurationError):
             await fetch_all(secret_store / "none.json")
         assert vendor.verdict().requests == 0
+
+
+async def test_a_mapping_will_do_and_a_lone_text_is_no_list() -> None:
+    async with Simulator(Profile(servers=1, operations=1)) as vendor:
+        parts, described = Parts(environment=vendor.environment()), vendor.tenants_document()
+        found = await fetch_all(described, apis=["interactions"], base_url=vendor.base_url, parts=parts)
+        assert len(found.rows) == 1
+        with pytest.raises(UsageError, match="are lists"):
+            await fetch_all(described, apis="interactions", base_url=vendor.base_url, parts=parts)
+        with pytest.raises(UsageError, match="are lists"):
+            await fetch_all(described, only="acme", base_url=vendor.base_url, parts=parts)

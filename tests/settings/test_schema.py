@@ -10,23 +10,16 @@ from jsonschema import Draft202012Validator
 
 from wolkvox_async.catalog import Catalog, Endpoint
 from wolkvox_async.classify import error
+from wolkvox_async.counters import Counters
 from wolkvox_async.errors import ConfigurationError
+from wolkvox_async.fields import ErrorField, WindowField
 from wolkvox_async.lines import call_lines
 from wolkvox_async.model import Call, Empty, ErrorKind, Failed, Ok, Operation, Outcome, Skipped, Token
 from wolkvox_async.planning import DateRange, call
-from wolkvox_async.records import (
-    CallRecord,
-    Counters,
-    ErrorField,
-    RowRecord,
-    RunRecord,
-    Settlement,
-    WindowField,
-    run_ended,
-    run_started,
-)
+from wolkvox_async.records import CallRecord, RowRecord, RunRecord, run_ended, run_started
 from wolkvox_async.settings.schema import records_schema, tenants_schema
 from wolkvox_async.settings.tenants import load_tenants
+from wolkvox_async.settlements import Settlement
 
 from .samples import NOW, TOKEN, operation, tenants
 from .test_mistakes import BAD_FILES, BAD_OPERATIONS

@@ -9,9 +9,9 @@ import orjson
 import pytest
 
 from wolkvox_async.catalog import Catalog
+from wolkvox_async.fields import timestamp
 from wolkvox_async.model import GapReason, Operation, Slot, Token
 from wolkvox_async.planning import Subscription, Wanted
-from wolkvox_async.records import timestamp
 from wolkvox_async.scheduling.subjects import Subject, Subjects
 from wolkvox_async.testing import Episode, SlotAudit
 

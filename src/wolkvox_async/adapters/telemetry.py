@@ -14,7 +14,7 @@ from typing import Any, Final, assert_never
 import structlog
 
 from wolkvox_async.model import Call, ErrorKind, Ok
-from wolkvox_async.ports import AttemptFailed, CallSettled, Event, Hook, SlotMissed, TokenClosed
+from wolkvox_async.ports import AttemptFailed, CallCut, CallSettled, Event, Hook, SlotMissed, TokenClosed
 
 LOGGER: Final = "wolkvox_async"
 
@@ -56,6 +56,8 @@ class LogHook:
                 self._log.debug(event.message, **_where(event.call), kind=event.kind.value, retry_in=event.retry_in)
             case SlotMissed():
                 self._say_missed(event)
+            case CallCut():
+                self._log.debug("an answer was cut off: asked for in parts", **_where(event.call), rows=event.rows)
             case _ as never:
                 assert_never(never)
 

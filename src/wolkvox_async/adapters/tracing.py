@@ -4,7 +4,8 @@
 
 Spans are made when calls have ended, with their times of then: a call costs nothing while
 it waits. A span is that of the call's last attempt; what it has waited for before, when it
-is of a slot, is an attribute. Each is the root of a trace of its own: calls are made in
+is of a slot, is an attribute. A call whose answer was cut off has a span too (outcome `cut`),
+beside those of its parts. Each is the root of a trace of its own: calls are made in
 turns of their tokens, by nobody's request.
 
 No attribute holds a token, nor what a server said: names, numbers and kinds of errors only.
@@ -15,9 +16,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from wolkvox_async.errors import ConfigurationError
-from wolkvox_async.model import Call, Failed, Ok, Outcome, Skipped
-from wolkvox_async.ports import CallSettled, Clock, Event
-from wolkvox_async.records import outcome_name, timestamp
+from wolkvox_async.fields import outcome_name, timestamp
+from wolkvox_async.marks import CUT
+from wolkvox_async.model import Call, Failed, Ok, Skipped
+from wolkvox_async.ports import CallCut, CallSettled, Clock, Event
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
@@ -50,33 +52,31 @@ class TracingHook:
         self._error: Final = trace.StatusCode.ERROR
 
     def observe(self, event: Event) -> None:
-        """Make a span of a call that ended; what was never sent, and other events, make none."""
-        if not isinstance(event, CallSettled) or not event.attempts:
+        """Make a span of a call that ended or was cut; what was never sent, and other events, make none."""
+        if not isinstance(event, (CallSettled, CallCut)) or not event.attempts:
             return
         end = self._clock.utc().timestamp()
         start = end - event.seconds
-        span = self._tracer.start_span(
-            SPAN, self._nowhere, self._kind, attributes=_attributes(event, start), start_time=_nanoseconds(start)
-        )
-        if (kind := _error(event.outcome)) is not None:
+        said, kind = _attributes(event) | _of_slot(event.call, start), _error(event)
+        if kind is not None:
+            said["error.type"] = kind
+        span = self._tracer.start_span(SPAN, self._nowhere, self._kind, attributes=said, start_time=_nanoseconds(start))
+        if kind is not None:
             span.set_status(self._error, kind)
         span.end(_nanoseconds(end))
 
 
-def _attributes(event: CallSettled, start: float) -> dict[str, AttributeValue]:
-    call, outcome = event.call, event.outcome
-    said: dict[str, AttributeValue] = {
+def _attributes(event: CallSettled | CallCut) -> dict[str, AttributeValue]:
+    call = event.call
+    return {
         "wolkvox.tenant": call.operation.tenant,
         "wolkvox.operation": call.operation.name,
         "wolkvox.server": call.operation.server,
         "wolkvox.api": call.api,
-        "wolkvox.outcome": outcome_name(outcome),
+        "wolkvox.outcome": CUT if isinstance(event, CallCut) else outcome_name(event.outcome),
         "wolkvox.attempts": event.attempts,
-        "wolkvox.rows": len(outcome.rows) if isinstance(outcome, Ok) else 0,
+        "wolkvox.rows": _rows(event),
     }
-    if (kind := _error(outcome)) is not None:
-        said["error.type"] = kind
-    return said | _of_slot(call, start)
 
 
 def _of_slot(call: Call, start: float) -> dict[str, AttributeValue]:
@@ -90,7 +90,13 @@ def _of_slot(call: Call, start: float) -> dict[str, AttributeValue]:
     }
 
 
-def _error(outcome: Outcome) -> str | None:
+def _rows(event: CallSettled | CallCut) -> int:
+    # Those of a call that was cut are dropped: its parts bring them again.
+    return len(event.outcome.rows) if isinstance(event, CallSettled) and isinstance(event.outcome, Ok) else 0
+
+
+def _error(event: CallSettled | CallCut) -> str | None:
+    outcome = None if isinstance(event, CallCut) else event.outcome
     return outcome.error.kind.value if isinstance(outcome, (Failed, Skipped)) else None
 
 

@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wolkvox_async.records import Counters
+    from wolkvox_async.counters import Counters
 
 
 class Exit(IntEnum):

@@ -14,8 +14,8 @@ from typing import Literal
 
 from wolkvox_async.adapters.state import Survey
 from wolkvox_async.engine.admission import GO, Go, Later, admission
+from wolkvox_async.fields import timestamp
 from wolkvox_async.model import Call, ErrorKind, Skipped
-from wolkvox_async.records import timestamp
 
 from .languages import translated
 

@@ -14,11 +14,12 @@ from wolkvox_async.adapters.clock import LoopClock
 from wolkvox_async.adapters.jsonlines import JsonLines, open_output
 from wolkvox_async.adapters.state import MemoryState, SqliteState
 from wolkvox_async.adapters.telemetry import library_logger
+from wolkvox_async.counters import Counters
 from wolkvox_async.engine import Engine, RunName, Summary
 from wolkvox_async.errors import OutputClosedError, OutputError
+from wolkvox_async.fields import timestamp
 from wolkvox_async.planning import DateRange
 from wolkvox_async.ports import Adopter, Clock, Place
-from wolkvox_async.records import Counters, timestamp
 from wolkvox_async.settings.composition import Parts, open_engine, open_state
 from wolkvox_async.settings.entries import Tenants
 from wolkvox_async.settings.options import Options

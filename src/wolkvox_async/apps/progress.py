@@ -10,12 +10,12 @@ import asyncio
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
+from wolkvox_async.counters import Counters
 from wolkvox_async.engine import Engine, Records
 from wolkvox_async.model import ErrorKind
-from wolkvox_async.records import Counters
 from wolkvox_async.scheduling.queues import State
 
 from .languages import translated
@@ -99,7 +99,7 @@ def duration(seconds: float) -> str:
 class Moment:
     """What is going on: calls planned, attempts in flight, tokens that wait for a slot or after a failure.
 
-    `elapsed` in seconds.
+    `elapsed` in seconds; `before` them so many of the planned calls had ended.
     """
 
     planned: int
@@ -107,11 +107,14 @@ class Moment:
     held_back: int
     waiting_after: Mapping[ErrorKind, int]
     elapsed: float
+    before: int = 0
 
 
 def picture(engine: Engine, records: Records) -> Picture:
     """Take a picture of the pass."""
-    return picture_of(records.counters, moment_of(engine, records.planned, records.summary().seconds))
+    seen = moment_of(engine, records.whole, records.summary().seconds)
+    before = 0 if records.opened is None else records.opened.done
+    return picture_of(records.counters, replace(seen, before=before))
 
 
 def moment_of(engine: Engine, planned: int, elapsed: float) -> Moment:
@@ -135,7 +138,7 @@ def picture_of(counters: Counters, seen: Moment) -> Picture:
         failed=counters.failed,
         skipped=counters.skipped,
         in_flight=seen.in_flight,
-        per_second=done / seen.elapsed if seen.elapsed > 0 else 0.0,
+        per_second=(done - seen.before) / seen.elapsed if seen.elapsed > 0 else 0.0,
         waiting=tuple(waits),
     )
 

@@ -9,7 +9,7 @@ from math import inf
 from textwrap import wrap
 from typing import Final
 
-from wolkvox_async.records import timestamp
+from wolkvox_async.fields import timestamp
 
 from .almanac import Almanac
 from .delays import Closing

@@ -1,6 +1,8 @@
 """The one engine that waits and obeys; it knows the world through `ports` alone."""
 
-from .engine import Engine, EngineParts, RunName
+from .engine import Engine
+from .orders import RunName
+from .parts import EngineParts
 from .passes import Records, Summary
 from .result import CallResult
 from .watching import Watch

@@ -11,7 +11,7 @@ import asyncio
 from typing import Final
 
 from wolkvox_async.ports import Alarm, Clock
-from wolkvox_async.records import Item
+from wolkvox_async.settlements import Item
 
 STANDSTILL: Final = 1.0  # seconds for which a reader who is behind is waited for
 

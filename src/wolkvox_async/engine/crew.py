@@ -35,11 +35,11 @@ from wolkvox_async.ports import (
     Transport,
     Unread,
 )
-from wolkvox_async.records import Settlement
 from wolkvox_async.scheduling.decisions import Attempt, Ended, Requeued, Settled
 from wolkvox_async.scheduling.queues import Lane
 from wolkvox_async.scheduling.scheduler import Scheduler
 from wolkvox_async.scheduling.skipping import CLOSING, held_by
+from wolkvox_async.settlements import Settlement
 
 from .admission import Go, Later
 from .attempts import Attempts

@@ -18,12 +18,12 @@ from typing import Any, Final
 from wolkvox_async.errors import StateError
 from wolkvox_async.model import Call, Empty, ErrorKind, Failed, Ok, Operation, Skipped
 from wolkvox_async.planning import cut_id
-from wolkvox_async.ports import CallSettled, Clock, Hook, State, TokenSource
-from wolkvox_async.records import Settlement
+from wolkvox_async.ports import CallCut, CallSettled, Clock, Hook, State, TokenSource
 from wolkvox_async.scheduling.decisions import Ended, Settled
 from wolkvox_async.scheduling.queues import Lane
 from wolkvox_async.scheduling.scheduler import Scheduler
 from wolkvox_async.scheduling.skipping import REFUSALS
+from wolkvox_async.settlements import Settlement
 
 from .crew import Rest
 from .deliveries import Deliveries
@@ -174,15 +174,17 @@ class Endings:
             return False
         match settlement.outcome:
             case Ok(rows=rows):
-                return len(rows) >= call.most_rows and records.may_cut(call)
+                return len(rows) >= call.most_rows and records.parting.allow(call)
             case Failed(error=error):
-                return error.kind is ErrorKind.TOO_LARGE and records.may_cut(call)
+                return error.kind is ErrorKind.TOO_LARGE and records.parting.allow(call)
             case _:
                 return False
 
     def _cut(self, lane: Lane, settlement: Settlement) -> Settlement:
         """Queue the parts of a call; return how it has ended itself, without its rows."""
         records, call, outcome = self.passes[lane], settlement.call, settlement.outcome
+        rows = len(outcome.rows) if isinstance(outcome, Ok) else 0
+        self._parts.hook.observe(CallCut(call, rows, settlement.attempts, settlement.seconds))
         left = [self._parts.roster.current(part) for part in records.cut(call)]
         self._parts.state.expect(records.run, left)
         for part in reversed(left):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
+from wolkvox_async.errors import UsageError
 from wolkvox_async.planning import DateRange, Subscription
 from wolkvox_async.ports import Clock
 from wolkvox_async.scheduling.subjects import Subject
@@ -21,6 +22,15 @@ class Selection:
     apis: tuple[str, ...] = ()
     dates: DateRange | None = None
     holds: Holds | None = None
+
+    @classmethod
+    def asked(
+        cls, only: Sequence[str] | None, apis: Sequence[str] | None, dates: DateRange | None, holds: Holds | None
+    ) -> Self:
+        """Return what somebody asks for; raises `UsageError` for a text in the place of a list of them."""
+        if isinstance(apis, str) or isinstance(only, str):
+            raise UsageError('apis and only are lists: write ["interactions"], not "interactions"')
+        return cls(tuple(only or ()), tuple(apis or ()), dates, holds)
 
     def of(self, roster: Roster) -> Choice:
         """Return what it selects and is ours; raises `SelectionError` when it selects nothing."""

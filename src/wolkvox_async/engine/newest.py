@@ -21,26 +21,17 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from wolkvox_async.model import Failed, Skipped
-from wolkvox_async.planning import DateRange, MonthWord
 from wolkvox_async.ports import Clock
 
 from .lifetime import outlast
 from .result import CallResult
+from .roster import Asked
 
 MOST_ROWS: Final = 100_000
 """How many rows are kept in all; a reading without rows counts as one."""
 
 FAILURE_LASTS: Final = 10.0
 """For how many seconds a failure is not tried again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What somebody asked for."""
-
-    operation: str
-    api: str
-    dates: DateRange | MonthWord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +47,7 @@ class _Kept:
         return max(1, len(self.result.rows))
 
 
-Ask: TypeAlias = Callable[[Question], Awaitable[CallResult]]
+Ask: TypeAlias = Callable[[Asked], Awaitable[CallResult]]
 
 
 class Newest:
@@ -66,21 +57,21 @@ class Newest:
         self._ask: Final = ask
         self._clock: Final = clock
         self._most: Final = most
-        self._kept: Final[dict[Question, _Kept]] = {}  # the one read last stands last
+        self._kept: Final[dict[Asked, _Kept]] = {}  # the one read last stands last
         self._rows = 0  # of what is kept
-        self._under_way: Final[dict[Question, asyncio.Task[CallResult]]] = {}
+        self._under_way: Final[dict[Asked, asyncio.Task[CallResult]]] = {}
 
-    async def read(self, question: Question, max_age: float) -> CallResult:
+    async def read(self, asked: Asked, max_age: float) -> CallResult:
         """Return a reading that is not older than `max_age` (s) or, if that is longer, its interval."""
-        kept = self._kept.get(question)
+        kept = self._kept.get(asked)
         if kept is not None and self._lasts(kept, max_age):
-            self._kept[question] = self._kept.pop(question)
+            self._kept[asked] = self._kept.pop(asked)
             return kept.result
-        task = self._under_way.get(question)
+        task = self._under_way.get(asked)
         if task is None or task.done():  # done: it was cancelled before it began
-            task = asyncio.create_task(self._read(question), name="wolkvox_async reading")
+            task = asyncio.create_task(self._read(asked), name="wolkvox_async reading")
             task.add_done_callback(_heard)
-            self._under_way[question] = task
+            self._under_way[asked] = task
         return await asyncio.shield(task)
 
     async def close(self) -> None:
@@ -93,15 +84,15 @@ class Newest:
         lasts = kept.lasts if failed else max(kept.lasts, max_age)
         return self._clock.now() - kept.asked_at < lasts
 
-    async def _read(self, question: Question) -> CallResult:
+    async def _read(self, asked: Asked) -> CallResult:
         try:
-            result = await self._ask(question)
+            result = await self._ask(asked)
         finally:
-            self._under_way.pop(question, None)
-        self._keep(question, result)
+            self._under_way.pop(asked, None)
+        self._keep(asked, result)
         return result
 
-    def _keep(self, question: Question, result: CallResult) -> None:
+    def _keep(self, asked: Asked, result: CallResult) -> None:
         settlement = result.settlement
         match settlement.outcome:
             case Skipped():  # asking again costs nobody anything
@@ -110,16 +101,16 @@ class Newest:
                 kept = _Kept(result, self._clock.now(), FAILURE_LASTS)
             case _:
                 kept = _Kept(result, self._clock.now() - settlement.ago, settlement.call.interval)
-        self._drop(question)
+        self._drop(asked)
         if kept.weight > self._most:
             return
-        self._kept[question] = kept
+        self._kept[asked] = kept
         self._rows += kept.weight
         while self._rows > self._most:
             self._drop(next(iter(self._kept)))
 
-    def _drop(self, question: Question) -> None:
-        dropped = self._kept.pop(question, None)
+    def _drop(self, asked: Asked) -> None:
+        dropped = self._kept.pop(asked, None)
         if dropped is not None:
             self._rows -= dropped.weight
 

@@ -16,37 +16,24 @@ tokens' sake, and what they bring is dropped.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import ClassVar, Final, Generic, Literal, Self, TypeVar, cast
 
+from wolkvox_async.counters import Counters
 from wolkvox_async.errors import OutputClosedError, UsageError
 from wolkvox_async.lines import line
-from wolkvox_async.marks import last_marks, mark_of
-from wolkvox_async.model import Call, Skipped
-from wolkvox_async.planning import is_divisible, left_of, parts
+from wolkvox_async.model import Call
 from wolkvox_async.ports import Desk, OpenRun, Sink
-from wolkvox_async.records import (
-    Counters,
-    Gap,
-    Item,
-    Record,
-    RunRecord,
-    Settlement,
-    item_records,
-    run_ended,
-    run_started,
-)
+from wolkvox_async.records import Record, RunRecord, item_records, run_ended, run_started
+from wolkvox_async.settlements import Gap, Item, Settlement
 
 from .backlog import Backlog
-from .pipe import Pipe
+from .cuts import Cuts
+from .handing import Handing
 from .reading import Reading, pieces
 from .yard import PassParts, Supply, Yard
-
-HOPELESS: Final = 100
-"""Single seconds of a planned call whose answers were cut off, until the rest is not asked for in parts any more."""
 
 UNIT: Final = 65_536  # bytes of answer that take up one more unit of a lane's room
 _COUNTED_AT_ONCE: Final = 5_000  # operations
@@ -88,15 +75,10 @@ class Run(Generic[R]):
         self._total = 0  # calls of the whole run
         self._feed: Supply | None = None
         self._settled = 0
-        self._parts_added = 0  # in place of calls that were cut, which have settled
-        self._cut = 0
-        self._full_seconds: Final[Counter[str]] = Counter()  # that were cut off, by planned call
+        self.parting: Final = Cuts()
         self.backlog: Final = Backlog(parts.clock)
         self._held = 0  # of room that the reader's batch takes up
-        self._handed: Sequence[Item] = ()  # to the reader, who has not asked for more yet
-        self._position: int | None = None
-        self._pipe: Final = Pipe(parts.clock, yard.ended)
-        self._may_go_back = False  # what was delivered: a pipe whose reader goes away did not give it to him
+        self._handing: Final = Handing(self, yard, parts.clock)
         self._reader: asyncio.Future[None] | None = None
         self._entered = self._left = self._is_read = False
         self._broken: Exception | None = None
@@ -119,8 +101,8 @@ class Run(Generic[R]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None:
-            self._acknowledge()
-        self._pipe.arrived()
+            self._handing.acknowledge()
+        self._handing.arrived()
         self._leave()
         if self._feed is not None:
             await self._feed.ended()
@@ -132,7 +114,16 @@ class Run(Generic[R]):
         if self._feed is None:
             return self._total
         planned = self._feed.begun if self._feed.is_over else self._total - self._feed.spared
-        return planned + self._parts_added - self._cut
+        return planned + self.parting.grown
+
+    @property
+    def whole(self) -> int:
+        """How many calls the whole run has, as far as is known: with those that it has settled before."""
+        if self.opened is None:
+            return self._total
+        if self._feed is not None and self._feed.is_over:
+            return self.opened.done + self.planned
+        return self._total + self.opened.cut + self.parting.grown
 
     @property
     def run(self) -> str:
@@ -182,22 +173,10 @@ class Run(Generic[R]):
         if self._reader is not None:
             self._wake()
 
-    def may_cut(self, call: Call) -> bool:
-        """Tell whether a call whose answer was cut off is asked for in parts; a single second is counted instead."""
-        planned = None if call.reach is None else call.reach.part_of
-        if is_divisible(call):
-            return planned is None or self._full_seconds[planned] < HOPELESS
-        if planned is not None:
-            self._full_seconds[planned] += 1
-        return False
-
     def cut(self, call: Call) -> list[Call]:
         """Take in that a call is replaced by its parts; return what of them is left to do."""
         settled = frozenset[str]() if self.opened is None else self.opened.settled
-        left = [each for part in parts(call, self.run) for each in left_of(part, self.run, settled)]
-        self._parts_added += len(left)
-        self._cut += 1
-        return left
+        return self.parting.cut(call, self.run, settled)
 
     def stop(self) -> None:
         """Note that the pass ends before its time; what was not called is settled as skipped."""
@@ -217,7 +196,7 @@ class Run(Generic[R]):
     def finished(self) -> bool:
         """Whether every planned call has ended."""
         feed = self._feed
-        return feed is not None and feed.is_over and self._settled == feed.begun + self._parts_added
+        return feed is not None and feed.is_over and self._settled == feed.begun + self.parting.parts
 
     # --- out ------------------------------------------------------------------------------
 
@@ -237,16 +216,16 @@ class Run(Generic[R]):
         A reader that went away has not read what was written within the last second: the
         calls of that second are taken back (unless the output can be read back itself).
         """
-        self._may_go_back = True
+        self._handing.may_go_back = True
         try:
             async for lines in self.lines():
-                self._position = await sink.write(lines)
+                self._handing.position = await sink.write(lines)
                 if progress is not None:
                     await progress()
         except OutputClosedError:
-            self._yard.undelivered(self, self._pipe.take_back())
+            self._handing.take_back()
             raise
-        self._acknowledge()
+        self._handing.acknowledge()
         return self.summary()
 
     async def hand_to(self, desk: Desk, *, progress: Callable[[], Awaitable[None]] | None = None) -> Summary:
@@ -255,8 +234,8 @@ class Run(Generic[R]):
         await desk.say(self.run, line(self.opening()))
         while (batch := await self.next_batch()) is not None:
             await desk.take(self.run, batch)
-            self._handed = batch
-            self._acknowledge()
+            self._handing.items = batch
+            self._handing.acknowledge()
             if progress is not None:
                 await progress()
         await desk.say(self.run, line(self.ending()))
@@ -319,41 +298,24 @@ class Run(Generic[R]):
     def complete(self) -> bool:
         """Whether every call of the run ended ok or empty, and was delivered."""
         undone = self.counters.failed + self.counters.skipped
-        return self.finished and not (undone or self.backlog or self._handed or self.stopped)
+        return self.finished and not (undone or self.backlog or self._handing.items or self.stopped)
 
     def _as_records(self, batch: list[Item]) -> Iterator[R]:
         for item in batch:
             for record in item_records(self.run, item):
                 if record["type"] != "row":
-                    self._handed = (item,)
+                    self._handing.items = (item,)
                 yield cast("R", record)
             if not isinstance(item, Gap) and item.cut_id is not None:
-                self._handed = (item,)  # of which there are no records
-            self._acknowledge()
+                self._handing.items = (item,)  # of which there are no records
+            self._handing.acknowledge()
 
     def _as_lines(self, batch: list[Item]) -> Iterator[bytes]:
         for lines, items in pieces(self.run, batch):
-            self._handed = items
+            self._handing.items = items
             if lines:
                 yield lines
-            self._acknowledge()
-
-    def _acknowledge(self) -> None:
-        """Settle what was handed out: it was delivered."""
-        if not self._handed:
-            return
-        # Of a call that was skipped nothing is remembered; there may be very many of them.
-        made = [item for item in self._handed if not isinstance(item, Gap) and not isinstance(item.outcome, Skipped)]
-        run = self.run
-        marks = [mark_of(run, one) for one in made]
-        slots = last_marks(self._handed) if self.watches else ()
-        self._handed = ()
-        if marks:
-            self._yard.delivered(self, marks, self._position)
-        if self._position is None and self._may_go_back:
-            self._pipe.add(marks, slots)
-        else:
-            self._yard.ended(slots)
+            self._handing.acknowledge()
 
 
 class Records(Run[Record]):

@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from typing import Final, Generic, Protocol, TypeVar
 
 from wolkvox_async.lines import item_lines
-from wolkvox_async.records import Item, RunRecord
+from wolkvox_async.records import RunRecord
+from wolkvox_async.settlements import Item
 
 T = TypeVar("T")
 

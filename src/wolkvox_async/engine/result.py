@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from wolkvox_async.fields import OutcomeName, outcome_name
 from wolkvox_async.model import CallError, Failed, Ok, Skipped
-from wolkvox_async.records import CallRecord, OutcomeName, RowRecord, Settlement, call_records, outcome_name
+from wolkvox_async.records import CallRecord, RowRecord, call_records
+from wolkvox_async.settlements import Settlement
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, TypeAlias, TypeVar
 
-from wolkvox_async.catalog import Catalog, Dates
+from wolkvox_async.catalog import Catalog, Dates, Endpoint
 from wolkvox_async.errors import SelectionError, UsageError
-from wolkvox_async.model import Call, Operation, Token
+from wolkvox_async.model import Call, Operation, Params, Token
 from wolkvox_async.planning import DateRange, MonthWord, Subscription, Wanted, call, counts, plan, windows
 from wolkvox_async.scheduling.subjects import Subject, Subjects
-from wolkvox_async.selection import restrict, select, subscribed
+from wolkvox_async.selection import restrict, select, subscribed, without_dates
+from wolkvox_async.spelling import did_you_mean, shown
 from wolkvox_async.windows import in_days, timezone
 
 T = TypeVar("T")
@@ -44,6 +45,17 @@ class Choice:
             yield subscription if wanted is subscription.wanted else replace(subscription, wanted=wanted)
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody asks one operation for: an endpoint, parameters, dates. Equal ones ask the same."""
+
+    path: str
+    api: str
+    params: Params
+    dates: DateRange | MonthWord | None
+    endpoint: Endpoint = field(compare=False)  # with those parameters
+
+
 class Roster:
     """The operations of an engine in the order of the tenants file, and the endpoints that there are."""
 
@@ -62,7 +74,7 @@ class Roster:
         return tuple(subscription.operation for subscription in self._by_path.values())
 
     def choose(self, only: Sequence[str], apis: Sequence[str], dates: DateRange | None) -> Choice:
-        """Return what a pass is about; raises `SelectionError` when that is nothing, or nothing with dates."""
+        """Return what a pass is about; raises `SelectionError` when that is nothing, or dates do not fit."""
         chosen = select(tuple(self._by_path.values()), only)
         lists = {id(subscription.wanted): subscription.wanted for subscription in chosen}
         kept = {key: restrict(wanted, apis, self._catalog) for key, wanted in lists.items()}
@@ -70,6 +82,8 @@ class Roster:
             subscribed(chosen, apis, self._catalog)  # which says what is wrong
         if dates is not None and not any(map(_takes_dates, kept.values())):
             raise SelectionError("dates were given, but none of the endpoints takes dates")
+        if complaints := without_dates(kept.values(), dates):
+            raise SelectionError(complaints)
         return Choice(chosen, kept)
 
     def counts(self, chosen: Choice, *, now: datetime, dates: DateRange | None) -> Iterator[int]:
@@ -102,28 +116,41 @@ class Roster:
             if operation.path in self._renewed or before.get(operation.path, operation).token != operation.token:
                 self._renewed[operation.path] = operation
 
-    def call(self, path: str, api: str, dates: DateRange | MonthWord | None, *, run: str, now: datetime) -> Call:
-        """Return one call, made whenever it is asked for.
+    def asked(
+        self, path: str, api: str, dates: DateRange | MonthWord | None, params: Mapping[str, str] | None
+    ) -> Asked:
+        """Return what somebody asks for.
 
-        Raises `UsageError` for unknown names and `ValueError` for dates that cannot be.
+        Raises `UsageError` for unknown names and `ValueError` for dates and parameters that cannot be.
         """
-        found = self._by_path.get(path)
-        if found is None:
-            raise UsageError(f"no operation is called {path!r}: write tenant/operation as in the tenants file")
+        self._operation(path)
         endpoint = self._catalog.get(api)
         if endpoint is None:
-            raise UsageError(f"no endpoint is called {api!r}: `wolkvox-async apis` lists them")
+            hint = did_you_mean(api, self._catalog.names())
+            raise UsageError(f"no endpoint is called {shown(api)}{hint or ': `wolkvox-async apis` lists them'}")
         if dates is not None and endpoint.dates is Dates.NEVER:
             raise ValueError(f"the endpoint {endpoint.name} takes no dates")
-        (endpoint, *others) = endpoint.variants()
-        if others:
-            raise ValueError(f"the endpoint {endpoint.name} is one call for each of its parameters: use fetch()")
-        (window, *more) = windows(dates, now.astimezone(timezone(found.operation.timezone)), endpoint.days)
+        if dates is None and endpoint.dates is Dates.REQUIRED:
+            raise ValueError(f"the endpoint {endpoint.name} needs dates: call it with dates=DateRange(...)")
+        endpoint = endpoint.asked_with(params or {})
+        return Asked(path, endpoint.name, endpoint.params, dates, endpoint)
+
+    def call(self, asked: Asked, *, run: str, now: datetime) -> Call:
+        """Return one call, made whenever it is asked for; raises `ValueError` for dates that cannot be at `now`."""
+        operation, endpoint = self._operation(asked.path), asked.endpoint
+        (window, *more) = windows(asked.dates, now.astimezone(timezone(operation.timezone)), endpoint.days)
         if more:
             most = "one calendar month" if endpoint.days is None else in_days(endpoint.days)
             raise ValueError(f"one call covers {most}: use fetch() for longer ranges")
-        planned = call(found.operation, endpoint, run=run, window=window, interval=self._interval)
+        planned = call(operation, endpoint, run=run, window=window, interval=self._interval)
         return replace(planned, paced=False)
+
+    def _operation(self, path: str) -> Operation:
+        found = self._by_path.get(path)
+        if found is None:
+            # No proposal: a service may be asked for any name, and 100,000 are not compared in its event loop.
+            raise UsageError(f"no operation is called {shown(path)}: write tenant/operation as in the tenants file")
+        return found.operation
 
     def knows(self, path: str) -> bool:
         """Tell whether there is an operation of that name, or still is."""

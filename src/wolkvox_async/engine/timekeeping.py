@@ -21,9 +21,9 @@ from wolkvox_async.identity import CallIds
 from wolkvox_async.marks import asked_beside
 from wolkvox_async.model import Call, GapReason, Slot
 from wolkvox_async.ports import Alarm, Clock, LastSlot, SlotKey
-from wolkvox_async.records import Gap, Settlement
 from wolkvox_async.scheduling.rounds import Due, Rounds, Watched
 from wolkvox_async.scheduling.subjects import Subject
+from wolkvox_async.settlements import Gap, Settlement
 
 from .backlog import Backlog
 from .feeding import PORTION

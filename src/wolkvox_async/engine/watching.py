@@ -21,12 +21,13 @@ from wolkvox_async.errors import UsageError
 from wolkvox_async.model import Call, GapReason, Ok
 from wolkvox_async.planning import Subscription
 from wolkvox_async.ports import Hook, LastSlot, OpenRun, SlotKey, SlotMissed, State
-from wolkvox_async.records import Gap, Settlement, WatchRecord
+from wolkvox_async.records import WatchRecord
 from wolkvox_async.scheduling.leads import Leads, LeadTerms
 from wolkvox_async.scheduling.missing import reason_of
 from wolkvox_async.scheduling.rounds import Rounds
 from wolkvox_async.scheduling.scheduler import Scheduler
 from wolkvox_async.scheduling.subjects import Subject
+from wolkvox_async.settlements import Gap, Settlement
 
 from .enlisting import Enlistment
 from .passes import Run

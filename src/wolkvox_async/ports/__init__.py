@@ -5,7 +5,7 @@ and an embedding service with its own. No type of any library crosses a port.
 """
 
 from .delivery import Desk, Place, Sink
-from .events import AttemptFailed, CallSettled, Event, Hook, SlotMissed, TokenClosed
+from .events import AttemptFailed, CallCut, CallSettled, Event, Hook, SlotMissed, TokenClosed
 from .state import (
     Adopter,
     Claim,
@@ -36,6 +36,7 @@ __all__ = [
     "Append",
     "Appended",
     "AttemptFailed",
+    "CallCut",
     "CallSettled",
     "Claim",
     "Clock",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from wolkvox_async.records import Item
+from wolkvox_async.settlements import Item
 
 
 class Sink(Protocol):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from wolkvox_async.fields import OutcomeName, outcome_name
 from wolkvox_async.model import Call, ErrorKind, GapReason, Operation, Outcome, Slot
-from wolkvox_async.records import OutcomeName, outcome_name
 
 
 # There is one for every call, so it is not frozen at run time, where that would double what making it costs.
@@ -23,6 +23,20 @@ class CallSettled:
     def ended(self) -> OutcomeName:
         """`ok`, `empty`, `failed` or `skipped`."""
         return outcome_name(self.outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class CallCut:
+    """An answer was cut off, or too large to keep: its `rows` are dropped, and its call goes on as the parts of it.
+
+    `attempts` requests were made for it, the last of which took so many `seconds`. It ends
+    with no `CallSettled`: its parts do.
+    """
+
+    call: Call
+    rows: int
+    attempts: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +69,7 @@ class SlotMissed:
     reason: GapReason
 
 
-Event: TypeAlias = CallSettled | AttemptFailed | TokenClosed | SlotMissed
+Event: TypeAlias = CallSettled | CallCut | AttemptFailed | TokenClosed | SlotMissed
 """What a hook hears of; more kinds may be added, so a hook passes over those it does not know."""
 
 

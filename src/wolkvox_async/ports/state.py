@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
+from wolkvox_async.counters import Counters
 from wolkvox_async.errors import StateError
 from wolkvox_async.marks import Mark, SlotMark
 from wolkvox_async.model import Call, ErrorKind
-from wolkvox_async.records import Counters
 
 from .delivery import Place
 
@@ -181,6 +181,16 @@ class OpenRun:
     resumed: bool = False
     settled: frozenset[str] = frozenset()
     counters: Counters = field(default_factory=Counters)
+
+    @property
+    def done(self) -> int:
+        """How many calls ended ok or empty."""
+        return self.counters.ok + self.counters.empty
+
+    @property
+    def cut(self) -> int:
+        """How many calls were replaced by their two parts: they are settled, and have no outcome."""
+        return max(0, len(self.settled) - self.done)
 
 
 class Ledger(Protocol):

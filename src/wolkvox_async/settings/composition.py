@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -35,6 +35,7 @@ from wolkvox_async.planning import Subscription
 from wolkvox_async.ports import Clock, Hook, State, TokenSource, Transport
 from wolkvox_async.scheduling.retry import RetryPolicy
 from wolkvox_async.scheduling.scheduler import Scheduler
+from wolkvox_async.spelling import did_you_mean, shown
 
 from .entries import Tenants
 from .limits import choose_limits
@@ -72,9 +73,15 @@ def open_engine(
     """Return an engine over `tenants`, to be entered with `async with`.
 
     `changes` are single options (`max_in_flight=200`, `base_url=...`). Entering resolves
-    every token reference; wrong options raise `ConfigurationError` at once, everything else
-    as `OpenEngine` says.
+    every token reference; wrong options raise `ConfigurationError` at once, options that do not
+    exist (and anything but `Tenants`) `TypeError`, everything else as `OpenEngine` says.
     """
+    if not isinstance(tenants, Tenants):
+        raise TypeError("open_engine() takes what load_tenants() returns: open_engine(load_tenants(...))")
+    known = [one.name for one in fields(Options)]
+    for name in changes:
+        if name not in known:
+            raise TypeError(f"open_engine() has no option {shown(name)}{did_you_mean(name, known)}")
     return OpenEngine(tenants, replace(options or Options(), **changes), parts or Parts())
 
 

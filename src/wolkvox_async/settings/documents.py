@@ -12,13 +12,14 @@ import json
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any, Final, NoReturn
 
 import orjson
 
 from wolkvox_async.errors import ConfigurationError, Mistake
+from wolkvox_async.spelling import is_a_token_by_looks, shown
 
 from .places import Path, Places, place_of
 from .syntax import explain_syntax
@@ -73,6 +74,8 @@ def read_document(path: str) -> Document:
         return _load(path)
     except _RefusedError as refused:
         mistake = refused.mistake
+    if is_a_token_by_looks(path):  # somebody wrote it in the place of the file's name
+        mistake = replace(mistake, file=shown(path))
     # Raised out here, so that no frame and no chained exception holds what the file holds.
     raise ConfigurationError([mistake])
 

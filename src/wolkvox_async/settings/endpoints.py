@@ -13,10 +13,9 @@ from typing import Any, Final, TypeVar
 
 from wolkvox_async.catalog import Catalog, Choices, Dates, Endpoint, Kind
 from wolkvox_async.model import DATE_NAMES, MOST_ROWS, DateNames, Params
-from wolkvox_async.spelling import shown
+from wolkvox_async.spelling import complain_about_text, shown
 
 from .complaints import Complaints
-from .names import complain_about_text
 from .places import Path
 
 _PLAIN: Final = re.compile(r"[a-z0-9_]{1,100}")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from wolkvox_async.engine import Summary
@@ -34,7 +34,7 @@ class Gathered:
 
 
 async def fetch_all(
-    tenants: Tenants | str | Path,
+    tenants: Tenants | str | os.PathLike[str] | Mapping[str, Any],
     *,
     apis: Sequence[str] | None = None,
     only: Sequence[str] | None = None,
@@ -46,7 +46,7 @@ async def fetch_all(
 
         found = await fetch_all("tenants.json", apis=["interactions"], state="state")
 
-    `tenants` is a tenants file or what `load_tenants` made of it; `apis`, `only` and `dates` are as in
+    `tenants` is what `load_tenants` takes, or what it made of that; `apis`, `only` and `dates` are as in
     `Engine.fetch`, and `opening` goes to `open_engine` (`state="state"`, `options=...`, `parts=...`).
 
     Everything stands in memory: about 1 KiB for each row (as the vendor's billing rows are) and each

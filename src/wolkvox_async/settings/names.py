@@ -6,11 +6,7 @@ no slash and nothing that a terminal would not print.
 
 from __future__ import annotations
 
-from typing import Final
-
-from wolkvox_async.spelling import shown
-
-LONGEST: Final = 200
+from wolkvox_async.spelling import complain_about_text, shown
 
 
 def complain_about_name(name: str) -> str | None:
@@ -25,16 +21,3 @@ def complain_about_label(label: str) -> str | None:
     if "=" in label:
         return f"the label {shown(label)} has an equals sign: selectors write label=value"
     return complain_about_text(label, "the label")
-
-
-def complain_about_text(text: str, noun: str) -> str | None:
-    """Return what is wrong with a short text that people read, or None."""
-    if not text or text.isspace():
-        return f"{noun} is empty"
-    if len(text) > LONGEST:
-        return f"{noun} has {len(text)} characters: at most {LONGEST} are allowed"
-    if not text.isprintable():
-        return f"{noun} {shown(text)} has characters that cannot be printed"
-    if text != text.strip():
-        return f"{noun} {shown(text)} begins or ends with a space"
-    return None

@@ -16,13 +16,13 @@ from typing import Any, Final
 
 from wolkvox_async.catalog import Catalog
 from wolkvox_async.references import SECRETS_DIR
-from wolkvox_async.spelling import shown
+from wolkvox_async.spelling import LONGEST, shown
 
 from .complaints import Complaint, Complaints, place
 from .documents import Document
 from .endpoints import read_catalog
 from .entries import Entry, Mistakes, Survey, Tenants
-from .names import LONGEST, complain_about_label, complain_about_name
+from .names import complain_about_label, complain_about_name
 from .operations import Labels, OperationReader, Owner, Rules
 from .places import Path
 from .shapes import EndpointShape, FileShape, TenantShape

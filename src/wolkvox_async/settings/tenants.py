@@ -31,8 +31,8 @@ def load_tenants(
 ) -> Tenants:
     """Read and check a tenants file, or a mapping built like one.
 
-    With `base_url`, servers must have names that go with it; without it, that is left to
-    `server_mistakes`. A mapping may hold a `Token` where the file refers to one. `now`
+    With `base_url`, servers must have names that go with it; without it, that is found when an
+    engine is opened. A mapping may hold a `Token` where the file refers to one. `now`
     (aware) is the moment after which no range of dates may start, by default the present.
     Secrets are looked for in `secrets_dir`, whatever the file says.
 

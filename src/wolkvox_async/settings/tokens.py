@@ -25,10 +25,9 @@ from wolkvox_async.references import (
     SecretReference,
     TokenReference,
 )
-from wolkvox_async.spelling import is_a_token_by_looks, kind_of, shown
+from wolkvox_async.spelling import complain_about_text, is_a_token_by_looks, kind_of, shown
 
 from .complaints import Complaints
-from .names import complain_about_text
 from .places import Path
 
 WAYS: Final = ("env", "file", "secret", "command", "keyring")

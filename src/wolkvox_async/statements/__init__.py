@@ -6,7 +6,7 @@ subjects and months, never with records. `draw_up` makes statements of it.
 
 from __future__ import annotations
 
-from .books import Books
+from .books import Books, NewerError
 from .contents import Content, Lack, Number, Row
 from .months import Calendar, Moment, days_in, month_name, month_named
 from .outages import Outage
@@ -23,6 +23,7 @@ __all__ = [
     "Lack",
     "Line",
     "Moment",
+    "NewerError",
     "Number",
     "Outage",
     "Price",

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .moods import Unreachable
     from .population import SimulatedOperation
     from .profile import Profile
+    from .reports import Report
     from .scripted import ScriptedTransport, ok_answer, refusal
     from .simulator import Simulator
     from .slot_audit import Episode, SlotAudit
@@ -72,6 +73,7 @@ __all__ = [
     "Overhasty",
     "Profile",
     "Raw",
+    "Report",
     "Rule",
     "Rules",
     "Script",
@@ -108,6 +110,7 @@ _HOMES = {
     "moods": "Unreachable",
     "population": "SimulatedOperation",
     "profile": "Profile",
+    "reports": "Report",
     "scripted": "ScriptedTransport ok_answer refusal",
     "simulator": "Simulator",
     "slot_audit": "Episode SlotAudit",

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from wolkvox_async.adapters.state import Clocks, MemoryState, SqliteState
+from wolkvox_async.fields import OutcomeName
 from wolkvox_async.identity import call_id, ulid
 from wolkvox_async.marks import Mark
 from wolkvox_async.model import Call, Operation, Token
-from wolkvox_async.records import OutcomeName
 from wolkvox_async.testing import ManualClock
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)

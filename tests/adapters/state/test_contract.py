@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.adapters.state.houses import NOON, OTHER, RUN, TOKEN, House, mark, planned
+from wolkvox_async.counters import Counters
 from wolkvox_async.errors import RunError, StateError
 from wolkvox_async.identity import ulid
 from wolkvox_async.marks import Mark, tail
@@ -25,7 +26,6 @@ from wolkvox_async.ports import (
     Taken,
     Unread,
 )
-from wolkvox_async.records import Counters
 
 LEAST, MOST = -(1 << 63), (1 << 63) - 1  # that a name can be
 OUTPUT = Place("/var/out/usage.jsonl", 7, 42)

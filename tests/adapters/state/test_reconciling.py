@@ -9,10 +9,10 @@ import pytest
 from tests.adapters.state.houses import NOON, OTHER, RUN, TOKEN, FolderHouse, mark
 from tests.adapters.state.test_contract import OUTPUT, order, settle
 from wolkvox_async.adapters.state import SqliteState
+from wolkvox_async.counters import Counters
 from wolkvox_async.errors import RunError
 from wolkvox_async.marks import tail
 from wolkvox_async.ports import Place
-from wolkvox_async.records import Counters
 
 KEPT, GONE = mark(), mark(token=OTHER, rows=5)
 

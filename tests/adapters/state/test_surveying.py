@@ -14,10 +14,10 @@ import pytest
 from tests.adapters.state.houses import NOON, OTHER, RUN, SECRET, TOKEN, FolderHouse, mark, planned
 from tests.adapters.state.test_contract import OUTPUT, asked, begun, order, settle
 from wolkvox_async.adapters.state import Closing, LastCall, RunState, Survey, TokenState, survey
+from wolkvox_async.counters import Counters
 from wolkvox_async.errors import StateError
 from wolkvox_async.model import ErrorKind, Token
 from wolkvox_async.ports import Granted, Refusal
-from wolkvox_async.records import Counters
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from wolkvox_async.clustering.messages import Entry
 from wolkvox_async.errors import StateError
 from wolkvox_async.model import Call, Ok, Operation, Outcome, Slot, Token
 from wolkvox_async.planning import Question
-from wolkvox_async.records import Settlement
+from wolkvox_async.settlements import Settlement
 from wolkvox_async.testing import ManualClock
 
 PARTITIONS: Final = 8

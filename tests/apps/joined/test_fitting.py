@@ -12,7 +12,7 @@ from wolkvox_async.catalog import BILLING
 from wolkvox_async.lines import item_lines
 from wolkvox_async.model import Ok, Operation, Token
 from wolkvox_async.planning import call
-from wolkvox_async.records import Settlement
+from wolkvox_async.settlements import Settlement
 
 RUN = "01K" + "0" * 23
 MEGABYTE = 1 << 20

@@ -32,7 +32,7 @@ from wolkvox_async.apps.serving.vitals import LifeSigns
 from wolkvox_async.errors import ConfigurationError
 from wolkvox_async.model import CallError, ErrorKind, GapReason, Operation, Skipped, Slot, Token
 from wolkvox_async.planning import DateRange
-from wolkvox_async.ports import AttemptFailed, TokenClosed
+from wolkvox_async.ports import AttemptFailed, CallCut, TokenClosed
 from wolkvox_async.scheduling.decisions import Snapshot
 from wolkvox_async.scheduling.queues import State
 from wolkvox_async.testing import ManualClock
@@ -90,6 +90,13 @@ def test_attempts_count_all_those_of_calls_that_ended_and_failures_each_on_its_o
     assert scraped.value("wolkvox_attempts_total") == 3
     assert scraped.value("wolkvox_attempts_failed_total", "timeout") == 2
     assert scraped.value("wolkvox_attempts_failed_total", "connect") == 0
+
+
+def test_a_call_that_was_cut_counts_with_its_attempts_and_not_as_ended() -> None:
+    scraped = Scraped()
+    scraped.tell(CallCut(settled(one_subject()).call, 60_000, 2, 1.0))
+    assert scraped.value("wolkvox_attempts_total") == 2
+    assert "wolkvox_calls_total{" not in scraped.text()
 
 
 def test_a_duration_counts_in_every_bucket_that_it_fits() -> None:

@@ -17,7 +17,7 @@ from typing import Final
 
 import orjson
 
-from wolkvox_async.records import timestamp
+from wolkvox_async.fields import timestamp
 
 from .counts import Counts
 from .rotation import PART, Period

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from wolkvox_async.counters import Counters
 from wolkvox_async.marks import Mark
 from wolkvox_async.ports import OpenRun, Place, RunOrder
-from wolkvox_async.records import Counters
 
 from .runs import Settled, add, alive_elsewhere, no_run, nothing_to_resume, other_output, taken_id
 

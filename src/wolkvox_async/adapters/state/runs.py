@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
+from wolkvox_async.counters import Counters
 from wolkvox_async.errors import RunError
 from wolkvox_async.marks import Mark, tail
 from wolkvox_async.ports import OpenRun, Place, RunOrder
-from wolkvox_async.records import Counters
 
 from .clocks import Clocks
 from .locks import Locks

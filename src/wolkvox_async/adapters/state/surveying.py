@@ -17,9 +17,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from wolkvox_async.counters import Counters
 from wolkvox_async.errors import StateError
 from wolkvox_async.ports import Refusal
-from wolkvox_async.records import Counters
 
 from . import schema
 from .clocks import Clocks, Era, Moment, machine_clocks

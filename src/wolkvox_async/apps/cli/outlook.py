@@ -21,13 +21,13 @@ from wolkvox_async.apps.pacing import Outlook, in_words, outlooks
 from wolkvox_async.apps.rehearsal import Scene
 from wolkvox_async.apps.sheets import sheet
 from wolkvox_async.apps.timetables import Row, rows, settled
-from wolkvox_async.errors import ConfigurationError, StateError
+from wolkvox_async.errors import ConfigurationError, SelectionError, StateError
+from wolkvox_async.fields import WindowField, timestamp, window_field
 from wolkvox_async.model import Operation, Slot
 from wolkvox_async.planning import Subscription, plan
-from wolkvox_async.records import WindowField, timestamp, window_field
 from wolkvox_async.scheduling.leads import LeadTerms
 from wolkvox_async.scheduling.subjects import Subjects
-from wolkvox_async.selection import subscribed
+from wolkvox_async.selection import subscribed, without_dates
 from wolkvox_async.settings.entries import Tenants
 from wolkvox_async.settings.limits import choose_limits
 from wolkvox_async.settings.resolution import resolve, secrets_of
@@ -107,7 +107,11 @@ def _given(said: Read, apis: Sequence[str], only: Sequence[str]) -> _Given | Exi
 
 def _subscriptions(said: Read, tenants: Tenants, apis: Sequence[str]) -> Sequence[Subscription]:
     found = asyncio.run(resolve(tenants, said.values["base_url"], secrets_of(tenants)))
-    return subscribed(found, apis, tenants.catalog)
+    chosen = subscribed(found, apis, tenants.catalog)
+    lists = {id(one.wanted): one.wanted for one in chosen}
+    if complaints := without_dates(lists.values(), said.dates()):
+        raise SelectionError(complaints)
+    return chosen
 
 
 class _Aloud:

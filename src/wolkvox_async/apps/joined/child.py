@@ -21,7 +21,7 @@ from wolkvox_async.apps.working.worker import ORPHANED
 from wolkvox_async.errors import ConfigurationError, StateError
 from wolkvox_async.model import Empty, ErrorKind, Ok
 from wolkvox_async.planning import Subscription
-from wolkvox_async.ports import AttemptFailed, CallSettled, Clock, Event, OpenRun
+from wolkvox_async.ports import AttemptFailed, CallCut, CallSettled, Clock, Event, OpenRun
 from wolkvox_async.settings.limits import in_flight_at_most
 
 from .able import UNREACHED, Ability
@@ -66,7 +66,7 @@ class Reach:
                 self._ability.missed(call.operation.server, self._clock.now())
             case AttemptFailed(kind=kind) if kind is not ErrorKind.TOKEN_BUSY:
                 self._ability.reached()
-            case CallSettled(outcome=Ok() | Empty()):
+            case CallSettled(outcome=Ok() | Empty()) | CallCut():
                 self._ability.reached()
             case _:
                 pass

@@ -21,13 +21,14 @@ from wolkvox_async import __version__
 from wolkvox_async.apps import progress
 from wolkvox_async.apps.exits import of_pass
 from wolkvox_async.apps.passing import Ending, Order, calm_collector, not_due
+from wolkvox_async.counters import Counters
 from wolkvox_async.engine import Engine
 from wolkvox_async.engine.passes import Records
 from wolkvox_async.identity import ulid
 from wolkvox_async.lines import line
 from wolkvox_async.planning import Subscription, counts, cut_question, plan, tails_in
 from wolkvox_async.ports import OpenRun
-from wolkvox_async.records import Counters, run_ended, run_started
+from wolkvox_async.records import run_ended, run_started
 from wolkvox_async.settings.composition import assemble
 
 from . import several

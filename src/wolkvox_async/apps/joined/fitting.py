@@ -12,7 +12,7 @@ from typing import Final
 from wolkvox_async.classify import error
 from wolkvox_async.lines import item_lines
 from wolkvox_async.model import ErrorKind, Failed
-from wolkvox_async.records import Gap, Item
+from wolkvox_async.settlements import Gap, Item
 
 _HEAD: Final = 65_536  # bytes that what is known of a token may take
 

@@ -16,12 +16,13 @@ from typing import Any, Final
 
 from wolkvox_async.adapters.state import MemoryState
 from wolkvox_async.clustering.messages import Entry, Refused, TokenState, merge
+from wolkvox_async.counters import Counters
 from wolkvox_async.errors import StateError
 from wolkvox_async.marks import CUT, Mark, SlotMark, slot_mark
 from wolkvox_async.model import Call, Empty, ErrorKind, Ok, Skipped
 from wolkvox_async.planning import cut_question
 from wolkvox_async.ports import Claim, Clock, Closed, Granted, OpenRun, Refusal, RunOrder, Taken, Unread
-from wolkvox_async.records import Counters, Gap, Item, Settlement
+from wolkvox_async.settlements import Gap, Item, Settlement
 
 from .asked import Asked
 from .board import LeaseBoard

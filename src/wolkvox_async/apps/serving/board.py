@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
+from wolkvox_async.fields import items_of
 from wolkvox_async.identity import spelled
 from wolkvox_async.model import Call, CallError, Empty, ErrorKind, Failed, GapReason, Ok, Operation, Slot
 from wolkvox_async.ports import CallSettled, Clock, Event, SlotMissed, TokenClosed
-from wolkvox_async.records import items_of
 from wolkvox_async.scheduling.subjects import Subject
 
 from .looks import Prospect

@@ -33,7 +33,7 @@ from typing import Any, Final
 import orjson
 
 from wolkvox_async import __version__
-from wolkvox_async.records import timestamp
+from wolkvox_async.fields import timestamp
 
 from .board import Board, Outlook, Post
 from .conditions import SEVERITY, Condition, condition

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, assert_never
 
 from wolkvox_async.model import Empty, ErrorKind, Failed, GapReason, Ok, Outcome, Skipped, Slot
-from wolkvox_async.ports import AttemptFailed, CallSettled, Clock, Event, SlotMissed, TokenClosed
+from wolkvox_async.ports import AttemptFailed, CallCut, CallSettled, Clock, Event, SlotMissed, TokenClosed
 
 from .wallclock import WallClock
 
@@ -88,6 +88,8 @@ class Tallies:
                 self._settled(event)
             return
         match event:
+            case CallCut():
+                self.attempts += event.attempts
             case SlotMissed():
                 self.gaps[event.reason] += 1
                 self.closings_missed += event.slot.closing

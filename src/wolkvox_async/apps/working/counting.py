@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from wolkvox_async.counters import Counters
 from wolkvox_async.marks import CUT, Mark, tail
-from wolkvox_async.records import Counters
 
 Counts: TypeAlias = list[Any]
 """The fields of `Counters` in their order; `due` in Unix seconds."""

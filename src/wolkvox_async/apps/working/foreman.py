@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from wolkvox_async.adapters.telemetry import library_logger
+from wolkvox_async.counters import Counters
 from wolkvox_async.errors import OutputClosedError, StateError
-from wolkvox_async.marks import Mark
+from wolkvox_async.marks import CUT, Mark
 from wolkvox_async.ports import Alarm, Clock, Sink, State
-from wolkvox_async.records import Counters
 
 from .counting import add
 from .forking import ended, in_words
@@ -68,6 +68,7 @@ class Foreman:
 
     def __init__(self, floor: Floor, links: Sequence[Link], counters: Counters) -> None:
         self.counters: Final = counters  # of the whole run
+        self.cut = 0  # calls that were replaced by their two parts
         self.stopped = False  # calls were left out
         self.deserted = False  # nobody is left to call
         self._floor: Final = floor
@@ -195,7 +196,9 @@ class Foreman:
             frame.link.ended.extend("".join([pack[0] for pack in packs]).encode("ascii"))
             frame.link.ended.extend(skipped.encode("ascii"))
             if packs:
-                marks += unpacked(floor.run, packs)
+                made = unpacked(floor.run, packs)
+                self.cut += sum(mark.outcome == CUT for mark in made)
+                marks += made
                 settling.append((frame.link, share))
         if marks:
             floor.state.settle(floor.run, marks, position, lambda error: self._settled(settling, error))

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from wolkvox_async.errors import SelectionError
 from wolkvox_async.planning import counts, left_of, plan
-from wolkvox_async.records import Settlement
 from wolkvox_async.scheduling.skipping import STOPPING
+from wolkvox_async.settlements import Settlement
 
 from .job import Job
 

@@ -62,7 +62,7 @@ class Run:
             self._total = how_many(job, opened.at)
             await self._open(opened)
             foreman = Foreman(self._floor(opened, stage), self._links, replace(opened.counters))
-            with self._shown(foreman):
+            with self._shown(foreman, opened):
                 await self._work(foreman, stage)
             summary = await self._close(opened, foreman)
             complete = not (summary.stopped or summary.counters.failed or summary.counters.skipped)
@@ -144,16 +144,17 @@ class Run:
     # --- the display
 
     @contextmanager
-    def _shown(self, foreman: Foreman) -> Iterator[None]:
+    def _shown(self, foreman: Foreman, opened: OpenRun) -> Iterator[None]:
         if self.order.progress is False:
             yield
             return
-        with progress.shown(lambda: self._picture(foreman), live=sys.stderr.isatty()):
+        with progress.shown(lambda: self._picture(foreman, opened), live=sys.stderr.isatty()):
             yield
 
-    def _picture(self, foreman: Foreman) -> progress.Picture:
+    def _picture(self, foreman: Foreman, opened: OpenRun) -> progress.Picture:
         seen = foreman.seen()
         waiting = {ErrorKind(kind): tokens for kind, tokens in seen.waiting.items()}
         elapsed = self._parts.clock.now() - self._started_at
-        moment = progress.Moment(self._total, seen.in_flight, seen.held_back, waiting, elapsed)
+        planned = self._total + opened.cut + foreman.cut
+        moment = progress.Moment(planned, seen.in_flight, seen.held_back, waiting, elapsed, opened.done)
         return progress.picture_of(foreman.counters, moment)
