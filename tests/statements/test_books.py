@@ -1,10 +1,11 @@
 """What counts of records, and what does not."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
-from wolkvox_async.statements import Lack, State, Trouble
+from wolkvox_async.statements import Lack, NewerError, State, Trouble
 
 from .told import answer, books, failed, gap, line, report, run, statement, told
 
@@ -50,13 +51,20 @@ def test_reading_the_same_twice_changes_nothing() -> None:
     assert [each.value for each in twice.lines] == [6]
 
 
+@pytest.mark.parametrize(("schema", "is_newer"), [(0, False), (1, False), ("2", False), (2, True)])
+def test_what_a_later_version_wrote_is_told_of(schema: object, is_newer: bool) -> None:
+    with pytest.raises(NewerError) if is_newer else nullcontext():
+        assert books(run("started", calls=1, schema=schema)).records == 1
+
+
 def test_an_empty_answer_is_neither_zero_nor_a_failure() -> None:
     found = line(answer("2026-11-05 10:00", 5), told("2026-11-06 10:00", outcome="empty", rows=0))
     assert (found.value, found.content.lack, found.failed) == (None, Lack.EMPTY, 0)  # type: ignore[union-attr]
     assert found.number is not None
     assert found.number.content.value == 5
     assert found.days[4:6] == (5, None)
-    assert not found.is_wanting
+    assert found.is_wanting
+    assert not line(told("2026-11-06 10:00", outcome="empty", rows=0)).is_wanting
 
 
 def test_an_answer_without_rows_repeats_the_one_before_it_in_its_run() -> None:

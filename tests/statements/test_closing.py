@@ -118,6 +118,27 @@ def test_a_month_between_others_without_a_reading_is_told_of() -> None:
     assert found["2026-10"] is State.NONE
 
 
+def test_a_month_of_which_nothing_at_all_was_read_is_told_of() -> None:
+    found = report(answer("2026-09-30 10:00", 9), answer("2026-12-05 10:00", 9), now=0)
+    states = [(month_name(one.month), next(one.lines).state, one.is_troubled) for one in found.statements]
+    assert states[1:3] == [("2026-11", State.NONE, True), ("2026-10", State.NONE, True)]
+    assert found.months == tuple(range(found.months[0], found.months[0] - 4, -1))
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        (answer("2025-09-30 10:00", 9), answer("2026-11-05 10:00", 9)),  # a clock that went wrong
+        (
+            answer("2026-09-30 10:00", 9, window={"from": "20260901000000", "to": "20260930235959"}),
+            answer("2026-11-05 10:00", 9, window={"from": "20261101000000", "to": "20261105235959"}),
+        ),
+    ],
+)
+def test_what_lies_far_apart_or_can_be_asked_for_later_has_no_months_between(records: tuple[object, ...]) -> None:
+    assert len(report(*records).months) == 2
+
+
 def test_failures_alone_make_a_line_without_a_reading() -> None:
     assert (
         line(

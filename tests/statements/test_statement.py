@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from wolkvox_async.statements import Basis, Price, Tariff, Tier, month_name
 
-from .told import CALENDAR, answer, line, report, statement, utc
+from .told import CALENDAR, answer, failed, line, report, statement, utc
 
 
 def test_a_number_is_compared_with_that_of_the_month_before() -> None:
@@ -81,3 +81,20 @@ def test_what_has_no_number_or_no_price_costs_nothing_and_is_no_zero() -> None:
     )
     assert [each.charge for each in found.lines] == [None, None]
     assert found.amount == Decimal("0.00")
+
+
+def test_names_stand_as_people_look_for_them() -> None:
+    names = ["zeta", "Ángel", "acme", "Acme", "ACME", "Müller", "munich", "ñandú"]
+    found = report(*(answer("2026-11-02 10:00", 1, tenant=name, operation=name) for name in names))
+    assert [one.tenant for one in found.statements] == [
+        *("ACME", "Acme", "acme", "Ángel", "Müller", "munich", "ñandú", "zeta"),
+    ]
+    sections = statement(*(answer("2026-11-02 10:00", 1, operation=name) for name in names)).sections
+    assert [section.operation for section in sections] == [one.tenant for one in found.statements]
+
+
+def test_in_a_month_that_is_not_over_no_closing_reading_is_missing() -> None:
+    found = statement(failed("2026-11-05 10:00"), now=CALENDAR.moment(utc("2026-11-21 00:00")).at)
+    assert (found.troubled(), found.without) == ((0, 0, 1, 0), 1)
+    over = statement(failed("2026-11-05 10:00"))
+    assert (over.troubled(), over.without) == ((1, 0, 1, 0), 0)

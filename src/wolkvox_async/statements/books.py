@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from wolkvox_async.model import ErrorKind, GapReason
+from wolkvox_async.records import SCHEMA
 
 from .contents import Gathering
 from .months import Calendar, Moment, month_of_window
@@ -23,6 +24,10 @@ from .subjects import Key, Subject, Told
 
 _DROPPED: Final = GapReason.CLOSING.value
 _NOT_DUE: Final = ErrorKind.NOT_DUE.value
+
+
+class NewerError(ValueError):
+    """What comes was written by a later version, with words that this one may not know."""
 
 
 class Books:
@@ -47,10 +52,15 @@ class Books:
     def __iter__(self) -> Iterator[Subject]:
         return iter(self._subjects.values())
 
+    def months(self) -> set[int]:
+        """Return the months that there is something of, and those between them of which something is missing."""
+        return {month for subject in self for month in subject.spanned()}
+
     def add(self, record: Any) -> None:
         """Take a record; one of a type that is not known is left alone.
 
-        Raises `KeyError`, `TypeError`, `ValueError`, `AttributeError` or `ArithmeticError` for what is no record.
+        Raises `KeyError`, `TypeError`, `ValueError`, `AttributeError` or `ArithmeticError` for what is no record;
+        of them `NewerError` where a later version wrote it.
         """
         match record["type"]:
             case "row":
@@ -73,6 +83,9 @@ class Books:
 
     def _run(self, record: Mapping[str, Any]) -> None:
         calls = record.get("calls")
+        schema = record.get("schema", SCHEMA)
+        if type(schema) is int and schema > SCHEMA:
+            raise NewerError(f"records of schema {schema}")
         at = self.calendar.moment(record["at"]).at
         self.runs.event(_text(record["run"]), _text(record["event"]), at, calls if type(calls) is int else None)
 

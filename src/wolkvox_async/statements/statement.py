@@ -1,7 +1,8 @@
 """Statements: a month of a tenant, line by line, with what is missing. Pure.
 
 - A line is an endpoint of an operation. Its number is the month's last reading. Where that came to
-  no number, the line has none either, and says which number was the last.
+  no number, the line has none either, and says which number was the last. Of a month between two others of
+  which nothing was read there is a line as well, for that it is missing.
 - A month that is over wants a closing reading of every endpoint that knows the current month only: what was
   consumed behind another last reading is told of nowhere.
 - A number is compared with that of the month before. While a month is not over, what it consumed so far is
@@ -19,6 +20,7 @@ from typing import Final
 
 from wolkvox_async.catalog import Catalog, Kind
 
+from .alphabet import alphabetical
 from .books import Books
 from .contents import Content, Lack, Number
 from .months import Calendar, days_in
@@ -105,8 +107,11 @@ class Line:
 
     @property
     def is_wanting(self) -> bool:
-        """Whether there should be a number, and is none."""
-        return self.value is None and (self.content is None or self.content.lack not in (Lack.EMPTY, Lack.NOT_COUNTED))
+        """Whether there should be a number, and is none: an empty answer where there was a number before is one too."""
+        if self.value is not None:
+            return False
+        told = self.content is not None and self.content.lack in (Lack.EMPTY, Lack.NOT_COUNTED)
+        return not told or self.number is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +144,16 @@ class Statement:
         """Return how many lines miss their closing reading, slots are gaps, calls failed, calls were not made."""
         lines = list(self.lines)
         return (
-            sum(line.is_missing for line in lines),
+            sum(line.is_missing for line in lines) if self.is_over else 0,
             sum(line.gaps for line in lines),
             sum(line.failed for line in lines),
             sum(line.skipped for line in lines),
         )
+
+    @property
+    def without(self) -> int:
+        """How many lines have no number where there should be one, beside those that miss their closing reading."""
+        return sum(line.is_wanting and not (line.is_missing and self.is_over) for line in self.lines)
 
     @property
     def is_troubled(self) -> bool:
@@ -163,16 +173,26 @@ class Report:
     as_of: int
 
 
-def draw_up(books: Books, *, now: int, months: Iterable[int] | None = None, tariff: Tariff | None = None) -> Report:
-    """Make statements of what was taken in, of those `months` or of all there are; `now` in Unix ms."""
+def draw_up(
+    books: Books,
+    *,
+    now: int,
+    months: Iterable[int] | None = None,
+    tariff: Tariff | None = None,
+    catalog: Catalog | None = None,
+) -> Report:
+    """Make statements of what was taken in, of those `months` or of all there are; `now` in Unix ms.
+
+    `catalog` says what endpoints count; without it those that are built in.
+    """
     as_of = max(now, books.latest)
     subjects = sorted(
         (subject for subject in books if subject.months),
-        key=lambda subject: (subject.key.tenant, subject.key.operation),
+        key=lambda subject: (alphabetical(subject.key.tenant), alphabetical(subject.key.operation)),
     )
-    there = {month for subject in subjects for month in subject.months}
+    there = books.months()
     chosen = sorted(there if months is None else set(months) & there, reverse=True)
-    clerk = _Clerk(books.calendar, as_of, tariff)
+    clerk = _Clerk(books.calendar, as_of, tariff, catalog or Catalog())
     statements = tuple(
         statement
         for tenant, of_tenant in groupby(subjects, key=lambda subject: subject.key.tenant)
@@ -184,15 +204,15 @@ def draw_up(books: Books, *, now: int, months: Iterable[int] | None = None, tari
 class _Clerk:
     """Draws up statements as of one moment (Unix ms)."""
 
-    def __init__(self, calendar: Calendar, as_of: int, tariff: Tariff | None) -> None:
+    def __init__(self, calendar: Calendar, as_of: int, tariff: Tariff | None, catalog: Catalog) -> None:
         self._calendar: Final = calendar
         self._as_of: Final = as_of
         self._today: Final = calendar.of(as_of)
         self._tariff: Final = tariff
-        self._endpoints: Final = {endpoint.name: (place, endpoint) for place, endpoint in enumerate(Catalog())}
+        self._endpoints: Final = {endpoint.name: (place, endpoint) for place, endpoint in enumerate(catalog)}
 
     def statements(self, tenant: str, subjects: list[Subject], months: list[int]) -> Iterator[Statement]:
-        subjects.sort(key=lambda subject: (subject.key.operation, self._place(subject.key)))
+        subjects.sort(key=lambda subject: (alphabetical(subject.key.operation), self._place(subject.key)))
         for month in months:
             sections = tuple(
                 section

@@ -15,6 +15,7 @@ reading before it in its run.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from .contents import EMPTY, INCOMPLETE, UNSEEN, Content, Gathering
@@ -24,6 +25,9 @@ from .spans import Span, add_span
 
 OTHER_ZONE: Final = 45 * 60_000
 """Closing readings are taken minutes before the turn (this is in ms); timezones are half an hour apart or more."""
+
+LONGEST_HOLE: Final = 12
+"""Months; what lies farther apart is two times of something, or a clock that went wrong."""
 
 _FARTHEST: Final = 26 * 3_600_000
 _REMEMBERED: Final = 16
@@ -79,6 +83,15 @@ class Subject:
         if page is None:
             page = self.months[month] = Page()
         return page
+
+    def spanned(self) -> set[int]:
+        """Return its months, and those missing between them where each month has to be read while it lasts."""
+        found = set(self.months)
+        if not self.key.dated:
+            for before, after in pairwise(sorted(found)):
+                if after - before <= LONGEST_HOLE:
+                    found.update(range(before, after))
+        return found
 
     def answered(self, told: Told, rows: Gathering | None, *, empty: bool) -> None:
         """Note a call that ended ok or empty, with the rows that stood before it."""

@@ -58,7 +58,8 @@ def test_moments_months_and_lengths_are_written_out() -> None:
     assert ES.span(begin, end) == "21\u00a0nov\u00a010:00 \N{EN DASH} 10:20"
     assert EN.span(begin, begin) == "21\u00a0Nov\u00a010:00"
     assert EN.span(begin, end + 86_400_000).endswith("22\u00a0Nov\u00a010:20")
-    assert (EN.month(2026 * 12 + 10), ES.month(2026 * 12 + 10)) == ("November 2026", "Noviembre de 2026")
+    assert (EN.month(2026 * 12 + 10), ES.month(2026 * 12 + 10)) == ("November 2026", "noviembre de 2026")
+    assert ES.month(2026 * 12 + 10, begins=True) == "Noviembre de 2026"
     assert [EN.duration(ms).replace("\u00a0", " ") for ms in (60_000, 7_500_000, 90_000_000)] == [
         "1 min",
         "2 h 5 min",

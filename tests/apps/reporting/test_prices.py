@@ -63,6 +63,25 @@ def test_the_billing_family_may_be_written_out(tmp_path: Path) -> None:
     assert set(read_prices(written(tmp_path, text)).tariff.prices) == {"interactions"}
 
 
+@pytest.mark.parametrize(
+    ("currency", "rounding", "decimals"),
+    [
+        ("CLP", "", 0),
+        ("JPY", "", 0),
+        ("KWD", "", 3),
+        ("COP", "", 2),
+        ("$", "", 2),
+        ("COP", '"decimals":0', 0),
+        ("CLP", '"decimals":2', 2),
+    ],
+)
+def test_an_amount_has_the_decimals_of_its_currency_unless_others_are_named(
+    tmp_path: Path, currency: str, rounding: str, decimals: int
+) -> None:
+    text = f'{{"currency":"{currency}","rounding":{{{rounding}}},"endpoints":{{"vision":{{"price":"0.37"}}}}}}'
+    assert read_prices(written(tmp_path, text)).tariff.decimals == decimals
+
+
 def test_every_mistake_is_said_at_once_with_its_place(tmp_path: Path) -> None:
     text = """{"curency": "COP", "rounding": {"decimals": 7, "mode": "off"},
 "endpoints": {
@@ -109,6 +128,11 @@ def _place(text: str) -> tuple[int, int]:
         ('{"currency":"COP","currency":"USD","endpoints":{"vision":{"price":1}}}', "stands twice"),
         ('{"currency":"COP","endpoints":{"vision":{"price":true}}}', "price is not a number"),
         ('{"currency":"COP","endpoints":{"vision":{"tiers":[]}}}', "tiers is empty"),
+        ('{"currency":["COP"],"endpoints":{"vision":{"price":1}}}', "currency must be text"),
+        (
+            '{"currency":"COP","endpoints":{"vision":{"price":1},\n"billing/vision":{"price":2}}}',
+            "2:1: 'vision' has a price already",
+        ),
     ],
 )
 def test_what_is_no_prices_file_is_refused(tmp_path: Path, text: str, said: str) -> None:
@@ -122,3 +146,5 @@ def test_a_price_for_what_does_not_exist_is_a_mistake_once_the_records_are_known
         "1:32: no endpoint is called 'interaction': did you mean 'interactions'?"
     ]
     assert len(prices.mistakes([])) == 2
+    prices = read_prices(written(tmp_path, '{"currency":"COP","endpoints":{\n "billing/nope":{"price":1}}}'))
+    assert [str(one).rpartition("prices.json:")[2].partition(": ")[0] for one in prices.mistakes([])] == ["2:2"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import csv
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +15,7 @@ from click.testing import CliRunner, Result
 from tests.apps.commands import PROGRAM
 from tests.statements.told import answer, gap
 from wolkvox_async.apps.cli.group import cli
-from wolkvox_async.apps.reporting import program
+from wolkvox_async.apps.reporting import program, reading
 
 
 @pytest.fixture(autouse=True)
@@ -44,9 +46,13 @@ def test_one_file_and_no_option_make_a_page() -> None:
     done = invoke("usage.jsonl")
     assert code(done) == 0
     assert "report.html: 2 tenants, 2 months, 3 lines, from 7 records" in done.stderr
-    assert "missing: 1 slots have no reading" in done.stderr or "closing readings are missing" in done.stderr
+    assert "1 slot has no reading" in done.stderr
     assert Path("report.html").read_text().startswith("<!doctype html>")
     assert sorted(one.name for one in Path().iterdir()) == ["report.html", "usage.jsonl"]
+
+
+async def test_a_report_may_be_made_in_any_thread() -> None:
+    assert code(await asyncio.to_thread(invoke, "usage.jsonl")) == 0
 
 
 def test_standard_input_is_read_where_no_file_is_named() -> None:
@@ -60,7 +66,7 @@ def test_options_may_come_from_the_environment() -> None:
         "usage.jsonl", env={"WOLKVOX_LANG": "es", "WOLKVOX_TENANT": "acme", "WOLKVOX_MONTH": "2026-10,2026-11"}
     )
     assert code(done) == 0
-    assert "Estado de cuenta de acme, Octubre de 2026 a Noviembre de 2026" in Path("report.html").read_text()
+    assert "Estado de cuenta de acme, octubre de 2026 a noviembre de 2026" in Path("report.html").read_text()
 
 
 def test_the_page_may_go_to_standard_output() -> None:
@@ -106,6 +112,29 @@ def test_what_is_not_in_the_records_is_a_mistake(arguments: tuple[str, ...], sai
     assert not Path("report.html").exists()
 
 
+def test_endpoints_of_ones_own_are_of_the_kind_that_the_tenants_file_says() -> None:
+    minutes = {"file": "reports_manager", "api": "minutes", "kind": "usage"}
+    bogota = {"name": "bogota", "server": "anywhere", "token": {"env": "NOT_LOOKED_AT"}}
+    document = {"tenants": [{"name": "acme", "operations": [bogota]}], "endpoints": [minutes]}
+    Path("tenants.json").write_bytes(orjson.dumps(document))
+    records = answer("2026-11-20 10:00", 7, api="reports_manager/minutes")
+    Path("own.jsonl").write_bytes(b"".join(orjson.dumps(one) + b"\n" for one in records))
+    kinds = []
+    for options in ((), ("--tenants", "tenants.json")):
+        assert code(invoke("own.jsonl", "--csv", "r.csv", *options)) == 0
+        (line,) = csv.DictReader(Path("r.csv").read_text().splitlines())
+        kinds.append((line["endpoint"], line["kind"]))
+    assert kinds == [("reports_manager/minutes", "other"), ("reports_manager/minutes", "usage")]
+
+
+def test_mistakes_of_the_tenants_file_are_said_with_the_others() -> None:
+    Path("tenants.json").write_text('{"tenants": [], "endpoints": [{"api": "x", "kind": "usge"}]}')
+    done = invoke("none.jsonl", "--tenants", "tenants.json")
+    assert code(done) == 2
+    assert "tenants.json:1:" in done.stderr
+    assert "no such file" in done.stderr
+
+
 def test_prices_for_what_does_not_exist_are_a_mistake() -> None:
     Path("prices.json").write_text('{"currency":"COP","endpoints":{"interaction":{"price":1}}}')
     done = invoke("usage.jsonl", "--prices", "prices.json")
@@ -129,6 +158,36 @@ def test_what_cannot_be_written_is_exit_4() -> None:
     assert "none/report.html" in done.stderr
 
 
+def test_that_there_is_no_such_folder_is_said_before_anything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "read", lambda *_: pytest.fail("it was read"))
+    for arguments, said in (
+        (("--output", "none/report.html"), "there is no folder"),
+        (("--csv", "none/r.csv"), "there is no folder"),
+        (("--output", "x" * 300), "file name too long"),
+    ):
+        done = invoke("usage.jsonl", *arguments)
+        assert code(done) == 4
+        assert f"this cannot be written: {said}" in done.stderr
+
+
+def test_what_a_later_version_wrote_is_said_in_red() -> None:
+    later = b'{"type":"run","schema":2,"run":"X","event":"started","at":"2026-11-20T10:00:00.000Z","calls":4}\n'
+    Path("later.jsonl").write_bytes(later + Path("usage.jsonl").read_bytes())
+    done = invoke("later.jsonl")
+    assert code(done) == 0
+    assert "later.jsonl: a later version wrote it: install that one" in done.stderr
+    assert "later.jsonl: a later version wrote it; this one may not" in Path("report.html").read_text()
+
+
+def test_a_month_between_others_may_be_named() -> None:
+    more = b"".join(orjson.dumps(one) + b"\n" for one in answer("2026-08-20 10:00", 7))
+    Path("usage.jsonl").write_bytes(more + Path("usage.jsonl").read_bytes())
+    done = invoke("usage.jsonl", "--month", "2026-09")
+    assert code(done) == 0
+    assert "missing: 1 closing reading is missing" in done.stderr
+    assert code(invoke("usage.jsonl", "--month", "2026-07")) == 2
+
+
 def test_without_jinja2_the_way_to_get_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "find_spec", lambda _: None)
     done = invoke("usage.jsonl")
@@ -143,6 +202,25 @@ def test_help_imports_nothing_heavy() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=False)
     assert ended.stdout.splitlines()[-1] == "[]"
+
+
+def test_nothing_half_written_is_left_behind_when_it_is_ended(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    told = """
+import os
+from wolkvox_async.apps.reporting import program
+from wolkvox_async.apps.cli.group import main
+def sheet(*_):
+    yield "half"
+    assert len(os.listdir("out")) == 2
+    os.kill(os.getpid(), 15)
+    yield "the rest"
+program.sheet = sheet
+main(["report", "usage.jsonl", "--output", "out/r.html", "--csv", "out/r.csv"])
+"""
+    ended = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=False)
+    assert (ended.returncode, list((tmp_path / "out").iterdir())) == (143, []), ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_reader_that_goes_away_is_exit_4() -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any, Final
 
 import click
@@ -29,8 +34,9 @@ TENANT: Final = Option("tenant", None, text, "NAME", "a statement for this tenan
 LANGUAGE: Final = Option("lang", "en", one_of("en", "es"), "en|es", "language of the page")
 PRICES: Final = Option("prices", None, text, "FILE", "prices of endpoints, for amounts")
 TIMEZONE: Final = Option("timezone", "America/Bogota", _timezone, "NAME", "in which months turn and times are shown")
+TENANTS: Final = Option("tenants", None, text, "FILE", "the tenants file, for kinds of endpoints of your own")
 MONTH: Final = Option("month", None, text, "YYYY-MM", "only this month (repeats)  [default: all there are]")
-TABLE: Final = (OUTPUT, CSV, TENANT, LANGUAGE, PRICES, TIMEZONE)
+TABLE: Final = (OUTPUT, CSV, TENANT, LANGUAGE, PRICES, TENANTS, TIMEZONE)
 
 
 @click.command()
@@ -67,9 +73,11 @@ def command(files: tuple[str, ...], month: tuple[str, ...], **given: Any) -> int
         spoken(),
         values["prices"],
         values["timezone"] or "UTC",
+        values["tenants"],
     )
     try:
-        done = make(order, said.mistakes)
+        with _tidy_at_the_end():
+            done = make(order, said.mistakes)
     except ConfigurationError as error:
         raise refuse(error.mistakes, error.unlisted) from None
     except OutputError as error:
@@ -78,3 +86,21 @@ def command(files: tuple[str, ...], month: tuple[str, ...], **given: Any) -> int
     for line in told(done, order):
         say(line)
     return Exit.OK
+
+
+@contextmanager
+def _tidy_at_the_end() -> Iterator[None]:
+    """Let a program that is ended remove what it has half written, as one that is interrupted does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are not for this one
+        return
+    usual = signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, usual)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise SystemExit(Exit.TERMINATED)

@@ -68,10 +68,10 @@ class Formats:
         text = self._spoken(f"{float(share):+.1f}")
         return f"{text}\u00a0%" if self._language == "es" else f"{text}%"
 
-    def month(self, month: int) -> str:
-        """Write `November 2026`."""
-        of = " de " if self._language == "es" else " "
-        return f"{_MONTHS[self._language][month % 12].capitalize()}{of}{month // 12}"
+    def month(self, month: int, *, begins: bool = False) -> str:
+        """Write `November 2026`; in Spanish only what `begins` a line or a sentence has a capital."""
+        name, of = _MONTHS[self._language][month % 12], " de " if self._language == "es" else " "
+        return f"{name.capitalize() if begins else name}{of}{month // 12}"
 
     def moment(self, at: int, *, year: bool = True) -> str:
         """Write a moment (Unix ms) to the minute: `30 Nov 2026 23:58`."""

@@ -6,21 +6,19 @@ Everything that comes from records is escaped by the templates; style and drawin
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from decimal import Decimal
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
 import jinja2
 
-from wolkvox_async.catalog import Catalog, Kind
+from wolkvox_async.catalog import Kind
 from wolkvox_async.statements import (
     Lack,
     Line,
-    Number,
     Outage,
     Report,
     State,
@@ -33,11 +31,11 @@ from wolkvox_async.statements import (
 from .formats import Formats, Language
 from .sources import Source
 from .sparks import HEIGHT, WIDTH, spark
+from .tallies import KINDS, Tally, tallies
 from .wording import Wording
 
 _FOLDER: Final = Path(__file__).parent / "templates"
 _SHOWN_FIRST: Final = 4
-_KINDS: Final = (Kind.USAGE, Kind.LEVEL, Kind.OTHER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +73,6 @@ def page(
     yield from stream
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """An endpoint over all tenants: the sum of its numbers, and how many lines have none."""
-
-    api: str
-    kind: Kind
-    tenants: int
-    lines: int
-    value: Number
-    previous: Number | None
-    without: int
-    amount: Decimal | None
-
-
 class _View:
     """What templates ask for."""
 
@@ -98,7 +82,6 @@ class _View:
         self._say: Final = Wording(setting.language)
         self._format: Final = Formats(setting.language, setting.zone)
         self._anchors: Final[dict[str, int]] = {}
-        self._places: Final = {name: place for place, name in enumerate(Catalog().names())}
 
     def names(self) -> dict[str, Any]:
         """Return what the templates know by name."""
@@ -130,7 +113,14 @@ class _View:
             "window": self._window,
             "parts_of": self._parts,
             "unpriced": self._unpriced,
+            "amount_of": self._amount,
+            "is_short": self._is_short,
+            "lines_of": _lines_of,
+            "rounding": self._rounding(),
             "missing_lines": _missing_lines,
+            "unread_lines": _unread_lines,
+            "wanting_lines": _wanting_lines,
+            "lacks": self._lacks,
             "total": self._total,
             "first": _SHOWN_FIRST,
             "anchor": self._anchor,
@@ -159,9 +149,31 @@ class _View:
         kinds = ("unclosed", "gaps", "failed", "skipped")
         counts = zip(kinds, statement.troubled(), strict=True)
         said = [self._many(kind, count) for kind, count in counts if count]
-        if without := sum(line.is_wanting and not line.is_missing for line in statement.lines):
+        if without := statement.without:
             said.append(self._say("no_number_of", n=self._format.number(without)))
         return said
+
+    def _amount(self, amount: Decimal | None, lines: Iterable[Line]) -> str:
+        """Write what lines come to; where none of them has an amount, that is no zero."""
+        return self._format.money(amount) if any(line.charge is not None for line in lines) else "\N{EN DASH}"
+
+    def _is_short(self, lines: Iterable[Line]) -> bool:
+        """Whether the amount of lines may be too low: something that has a price lacks its number, or its last one."""
+        tariff = self._setting.tariff
+        return tariff is not None and any(
+            (line.is_missing or line.is_wanting) and line.key.api in tariff.prices for line in lines
+        )
+
+    def _rounding(self) -> str:
+        """Say how amounts are rounded, and what tiers are where there are any."""
+        tariff = self._setting.tariff
+        if tariff is None:
+            return ""
+        many = ("none", "one")[tariff.decimals] if tariff.decimals < 2 else "many"
+        to = self._say(f"decimals_{many}", n=tariff.decimals)
+        said = self._say("reading_4", to=to, mode=self._say(f"rounding_{tariff.rounding}"))
+        tiered = any(len(price.tiers) > 1 for price in tariff.prices.values())
+        return f"{said} {self._say('reading_5')}" if tiered else said
 
     def _many(self, kind: str, count: int) -> str:
         return self._say(f"{kind}_one") if count == 1 else self._say(f"{kind}_many", n=self._format.number(count))
@@ -177,6 +189,9 @@ class _View:
             return self._say("lack_not_counted", n=self._format.number(content.count))
         sent = content.rows[0].sent if content.lack is Lack.NOT_A_NUMBER and content.count == 1 else ""
         return f"{self._say(f'lack_{content.lack}')}{f': {sent}' if sent else ''}"
+
+    def _lacks(self, lines: Iterable[Line]) -> str:
+        return ", ".join(f"{line.key.api} ({self._lack(line)})" for line in lines)
 
     def _window(self, line: Line) -> str:
         """Say what was asked for, where dates were."""
@@ -209,36 +224,15 @@ class _View:
         return "; ".join(f"{api} ({why}{f', {n}' if n > 1 else ''})" for (api, why), n in sorted(without.items()))
 
     def _tallies(self, month: int) -> list[tuple[Kind, list[Tally]]]:
-        found: dict[str, list[Line]] = {}
-        for statement in self._of_month(month):
-            for line in statement.lines:
-                found.setdefault(line.key.api, []).append(line)
-        ordered = sorted(found.items(), key=lambda one: (_KINDS.index(one[1][0].kind), self._place(one[0])))
-        tallies = [self._tally(api, lines) for api, lines in ordered]
-        return [(kind, list(own)) for kind, own in groupby(tallies, key=lambda tally: tally.kind)]
+        return tallies(_lines_of(self._of_month(month)), self._setting.tariff)
 
-    def _place(self, api: str) -> tuple[int, str]:
-        return self._places.get(api, len(self._places)), api
 
-    def _tally(self, api: str, lines: list[Line]) -> Tally:
-        values = [line.value for line in lines if line.value is not None]
-        before = [line.previous for line in lines if line.value is not None and line.previous is not None]
-        tariff = self._setting.tariff
-        amounts = [line.charge.amount for line in lines if line.charge is not None]
-        return Tally(
-            api,
-            lines[0].kind,
-            len({line.key.tenant for line in lines}),
-            len(lines),
-            sum(values),
-            sum(before) if before and len(before) == len(values) else None,
-            len(lines) - len(values),
-            sum(amounts, Decimal(f"0E-{tariff.decimals}")) if tariff is not None and amounts else None,
-        )
+def _lines_of(statements: Iterable[Statement]) -> Iterator[Line]:
+    return (line for statement in statements for line in statement.lines)
 
 
 def _by_kind(lines: Sequence[Line]) -> list[tuple[Kind, list[Line]]]:
-    return [(kind, own) for kind in _KINDS if (own := [line for line in lines if line.kind is kind])]
+    return [(kind, own) for kind in KINDS if (own := [line for line in lines if line.kind is kind])]
 
 
 def _spark(line: Line) -> Any:
@@ -258,10 +252,24 @@ def _subjects(outage: Outage) -> list[tuple[str, str]]:
 
 def _missing_lines(statement: Statement) -> list[tuple[str, list[Line]]]:
     """Return operations with the lines that miss their closing reading."""
+    return _lines_that(statement, lambda line: line.state is State.UNCLOSED)
+
+
+def _unread_lines(statement: Statement) -> list[tuple[str, list[Line]]]:
+    """Return operations with the lines that have no reading at all."""
+    return _lines_that(statement, lambda line: line.state is State.NONE)
+
+
+def _wanting_lines(statement: Statement) -> list[tuple[str, list[Line]]]:
+    """Return operations with the lines whose last reading has no number where there should be one."""
+    return _lines_that(statement, lambda line: line.is_wanting and line.state is not State.NONE)
+
+
+def _lines_that(statement: Statement, holds: Callable[[Line], bool]) -> list[tuple[str, list[Line]]]:
     return [
         (section.operation, own)
         for section in statement.sections
-        if (own := [line for line in section.lines if line.state is State.UNCLOSED])
+        if (own := [line for line in section.lines if holds(line)])
     ]
 
 

@@ -41,8 +41,8 @@ class PriceShape(_Shape):
 class RoundingShape(_Shape):
     """What becomes of parts of the smallest amount, line by line."""
 
-    decimals: Annotated[int, Field(json_schema_extra={"minimum": 0, "maximum": 6})] = Field(default=2)
-    """How many decimals an amount has; without it 2."""
+    decimals: Annotated[int, Field(json_schema_extra={"minimum": 0, "maximum": 6})] = Field(default_factory=lambda: 2)
+    """How many decimals an amount has; without it those that ISO 4217 gives its currency: 0 for `CLP`, 2 for `COP`."""
     mode: Literal["half-up", "half-even", "up", "down"] = Field(default="half-up")
     """`half-up` (commercial), `half-even`, `up` or `down`."""
 
@@ -57,7 +57,7 @@ class PricesShape(_Shape):
     currency: Annotated[str, Field(json_schema_extra={"pattern": r"^\S{1,8}$"})]
     """The currency as it is to be printed: `COP`, `USD`, `EUR`."""
     rounding: RoundingShape = Field(default_factory=RoundingShape)
-    """How amounts are rounded; without it to two decimals, half up."""
+    """How amounts are rounded; without it to the decimals of the currency, half up."""
     endpoints: Annotated[dict[str, PriceShape], Field(json_schema_extra={"minProperties": 1})]
     """Prices by endpoint, as `wolkvox-async apis` lists them."""
 

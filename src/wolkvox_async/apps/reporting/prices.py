@@ -29,16 +29,20 @@ from .price_shapes import PriceShape, PricesShape, RoundingShape, TierShape
 _MONEY: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,12})?")
 _CURRENCY: Final = re.compile(r"\S{1,8}")
 _DECIMALS: Final = range(7)
+# ISO 4217; what is in neither has 2.
+_WITHOUT: Final = re.compile("BIF|CLP|DJF|GNF|ISK|JPY|KMF|KRW|PYG|RWF|UGX|UYI|VND|VUV|XAF|XOF|XPF")
+_WITH_THREE: Final = re.compile("BHD|IQD|JOD|KWD|LYD|OMR|TND")
 _WRITE: Final = 'write digits with a decimal point, such as "12.50"'
 _MOST_DIGITS: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """A prices file that was read, and where in it things stand."""
+    """A prices file that was read, and where in it things stand; `written` are its endpoints as it has them."""
 
     tariff: Tariff
     document: Document
+    written: Mapping[str, str]
 
     def mistakes(self, endpoints: Iterable[str]) -> list[Mistake]:
         """Say which prices are for endpoints that neither exist nor stand in the records."""
@@ -47,7 +51,9 @@ class Prices:
         for api in self.tariff.prices:
             if api not in known:
                 hint = complaints.propose(api, known) or ": `wolkvox-async apis` lists them"
-                complaints.add(("endpoints", api), f"no endpoint is called {shown(api)}{hint}", on_key=True)
+                complaints.add(
+                    ("endpoints", self.written[api]), f"no endpoint is called {shown(api)}{hint}", on_key=True
+                )
         return complaints.mistakes(self.document.source)
 
 
@@ -60,10 +66,11 @@ def read_prices(path: str) -> Prices:
     # Once more, for numbers as they are written.
     value = json.loads(FilePath(path).read_bytes().decode("utf-8-sig"), parse_float=Decimal)
     _check_shape(value, complaints)
-    tariff = _Reader(complaints).tariff(value if isinstance(value, dict) else {})
+    reader = _Reader(complaints)
+    tariff = reader.tariff(value if isinstance(value, dict) else {})
     if len(complaints):
         raise ConfigurationError(complaints.mistakes(document.source), complaints.unlisted)
-    return Prices(tariff, document)
+    return Prices(tariff, document, reader.written)
 
 
 def _check_shape(value: Any, complaints: Complaints) -> None:
@@ -134,22 +141,25 @@ class _Reader:
 
     def __init__(self, complaints: Complaints) -> None:
         self._complaints: Final = complaints
+        self.written: Final[dict[str, str]] = {}
 
     def tariff(self, value: Mapping[str, Any]) -> Tariff:
         rounding = _object(value.get("rounding"))
-        decimals, mode = rounding.get("decimals", 2), rounding.get("mode", "half-up")
+        currency = value.get("currency")
+        decimals, mode = rounding.get("decimals", _decimals_of(currency)), rounding.get("mode", "half-up")
         if type(decimals) is int and decimals not in _DECIMALS:
             self._complaints.add(("rounding", "decimals"), "decimals must be from 0 to 6")
-        currency = value.get("currency")
         if isinstance(currency, str) and not (_CURRENCY.fullmatch(currency) and currency.isprintable()):
             self._complaints.add(("currency",), "currency must have 1 to 8 characters, no spaces: such as COP")
         if value.get("endpoints") == {}:
             self._complaints.add(("endpoints",), "endpoints is empty: name at least one")
-        prices = {
-            api.removeprefix("billing/"): self._price(one, ("endpoints", api))
-            for api, one in _object(value.get("endpoints")).items()
-            if isinstance(one, dict)
-        }
+        prices: dict[str, Price] = {}
+        for api, one in _object(value.get("endpoints")).items():
+            name = api.removeprefix("billing/")
+            if self.written.setdefault(name, api) != api:
+                self._complaints.add(("endpoints", api), f"{shown(name)} has a price already", on_key=True)
+            if isinstance(one, dict):
+                prices[name] = self._price(one, ("endpoints", api))
         return Tariff(str(currency), prices, decimals, Rounding(mode) if mode in set(Rounding) else Rounding.HALF_UP)
 
     def _price(self, value: Mapping[str, Any], at: Path) -> Price:
@@ -194,6 +204,11 @@ class _Reader:
         what = "must not be negative" if text.startswith("-") else f"is not a number: {_WRITE}"
         self._complaints.add(at, f"{at[-1]} {what}")
         return Decimal(1)
+
+
+def _decimals_of(currency: Any) -> int:
+    code = currency if isinstance(currency, str) else ""
+    return 0 if _WITHOUT.fullmatch(code) else 3 if _WITH_THREE.fullmatch(code) else 2
 
 
 def _written(value: Any) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from wolkvox_async.apps.languages import translated
+from wolkvox_async.catalog import Catalog
 from wolkvox_async.errors import ConfigurationError, Mistake
 from wolkvox_async.spelling import did_you_mean, shown
 from wolkvox_async.statements import Books, Calendar, Report, Tariff, draw_up, month_name, month_named
@@ -30,6 +31,12 @@ EXAMPLE_PRICES: Final = Path(__file__).parent / "prices.json"
 """Made-up prices, for the demonstration and to start from."""
 
 _SHOWN: Final = 24
+_TROUBLES: Final = (
+    ("closing reading is missing", "closing readings are missing"),
+    ("slot has no reading", "slots have no reading"),
+    ("call failed", "calls failed"),
+    ("call was not made", "calls were not made"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,7 @@ class Order:
     language: Language = "en"
     prices: str | None = None
     zone: str = "America/Bogota"
+    tenants: str | None = None  # a tenants file, for its endpoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +73,21 @@ def make(order: Order, known: Sequence[Mistake] = ()) -> Done:
     mistakes = [*known, *mistakes, *_output_mistakes(order, sources)]
     months = _months(order.months, mistakes)
     prices = _prices(order.prices, mistakes)
+    catalog = _catalog(order.tenants, mistakes)
     if find_spec("jinja2") is None:
         mistakes.append(Mistake(NO_JINJA))
     if mistakes:
         raise ConfigurationError(mistakes)
+    writing.look_for_room([order.output] if order.csv is None else [order.output, order.csv])
     from .page import Setting, page  # noqa: PLC0415 - it imports jinja2
 
     zone = timezone(order.zone)
     books = Books(Calendar(zone), tenant=order.tenant)
     reading.read(sources, books)
     tariff: Tariff | None = None if prices is None else prices.tariff
-    report = draw_up(books, now=order.now, months=months, tariff=tariff)
+    report = draw_up(books, now=order.now, months=months, tariff=tariff, catalog=catalog)
     mistakes = _mistakes(books, order, months)
-    mistakes += [] if prices is None else prices.mistakes(books.endpoints)
+    mistakes += [] if prices is None else prices.mistakes([*books.endpoints, *catalog.names()])
     if mistakes:
         raise ConfigurationError(mistakes)
     setting = Setting(order.language, order.zone, zone, order.tenant, tariff)
@@ -120,6 +130,19 @@ def _prices(path: str | None, mistakes: list[Mistake]) -> Prices | None:
         return None
 
 
+def _catalog(path: str | None, mistakes: list[Mistake]) -> Catalog:
+    """Return the endpoints that there are: with a tenants file its own as well."""
+    if path is None:
+        return Catalog()
+    from wolkvox_async.settings.tenants import load_tenants  # noqa: PLC0415 - it imports pydantic
+
+    try:
+        return load_tenants(path).catalog
+    except ConfigurationError as error:
+        mistakes.extend(error.mistakes)
+        return Catalog()
+
+
 def _mistakes(books: Books, order: Order, months: Sequence[int] | None) -> list[Mistake]:
     """Say what was asked for and is not in the records."""
     if not books.records:
@@ -127,7 +150,7 @@ def _mistakes(books: Books, order: Order, months: Sequence[int] | None) -> list[
     if order.tenant is not None and order.tenant not in books.tenants:
         hint = did_you_mean(order.tenant, books.tenants) or f": the records know {_listed(sorted(books.tenants))}"
         return [Mistake(f"--tenant: no tenant is called {shown(order.tenant)}{hint}")]
-    there = {month for subject in books for month in subject.months}
+    there = books.months()
     if not there:
         return [Mistake("there is no call in what was read: only the records of calls and slots make a report")]
     missing = [month for month in months or () if month not in there]
@@ -142,24 +165,22 @@ def _listed(names: list[str]) -> str:
 def told(done: Done, order: Order) -> list[str]:
     """Say in a few lines what was made, for whoever made it."""
     statements = done.report.statements
-    lines = [line for statement in statements for line in statement.lines]
+    lines = sum(len(list(statement.lines)) for statement in statements)
     tenants = len({statement.tenant for statement in statements})
     sizes = (
         _many(tenants, "tenant", "tenants"),
         _many(len(done.report.months), "month", "months"),
-        _many(len(lines), "line", "lines"),
+        _many(lines, "line", "lines"),
     )
     made = "{file}: {size}, from {records:,} records"
     said = [translated(made, file=order.output, size=", ".join(sizes), records=done.records)]
-    counts = {
-        "closing readings are missing": sum(line.is_missing for line in lines),
-        "slots have no reading": sum(line.gaps for line in lines),
-        "calls failed": sum(line.failed for line in lines),
-        "calls were not made": sum(line.skipped for line in lines),
-    }
-    if any(counts.values()):
-        missing = ", ".join(f"{count:,} {translated(what)}" for what, count in counts.items() if count)
-        said.append(translated("missing: {what}", what=missing))
+    troubled = (statement.troubled() for statement in statements)
+    counts = [sum(counts) for counts in zip((0, 0, 0, 0), *troubled, strict=True)]
+    missing = [_many(count, *words) for count, words in zip(counts, _TROUBLES, strict=True) if count]
+    if without := sum(statement.without for statement in statements):
+        missing.append(_many(without, "line has no number", "lines have no number"))
+    if missing:
+        said.append(translated("missing: {what}", what=", ".join(missing)))
     said += [f"{source.name}: {what}" for source in done.sources for what in _odd(source)]
     return said
 
@@ -170,6 +191,7 @@ def _odd(source: Source) -> list[str]:
         "its last line is torn off and not counted": source.torn,
         "it ends in the middle of what is packed": source.cut and not source.is_growing,
         "it does not hold what its manifest says": source.differs,
+        "a later version wrote it: install that one": source.newer,
     }
     return [what for what, holds in found.items() if holds]
 

@@ -8,7 +8,7 @@ from typing import Final
 import orjson
 
 from wolkvox_async.adapters.jsonlines.counts import Counts
-from wolkvox_async.statements import Books
+from wolkvox_async.statements import Books, NewerError
 
 from .sources import Source
 
@@ -45,6 +45,8 @@ def _take(lines: list[bytes], source: Source, books: Books) -> bool:
         failed = False
         try:
             add(loads(line))
+        except NewerError:
+            source.newer = True
         except _NO_RECORD:
             failed = bool(line.strip())
             if failed:

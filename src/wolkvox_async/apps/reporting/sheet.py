@@ -22,8 +22,10 @@ COLUMNS: Final = (
 )
 BEGINS: Final = ",".join(COLUMNS).encode()[:40]
 
-_NAMED: Final = frozenset({"tenant", "operation", "endpoint", "params", "row"})  # by somebody
-_FORMULA: Final = tuple("=+-@\t\r")
+# What begins with a sign because it is a number.
+_SIGNED: Final = frozenset({"value", "row_value", "previous", "change", "amount"})
+# The last four are the first four at full width, which some spreadsheets take for the same.
+_FORMULA: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 def sheet(report: Report, tariff: Tariff | None) -> Iterator[str]:
@@ -84,7 +86,7 @@ def _cells(statement: Statement, server: str, line: Line, tariff: Tariff | None)
 
 
 def _safe(name: str, value: Any) -> Any:
-    return f"'{value}" if name in _NAMED and str(value).startswith(_FORMULA) else value
+    return f"'{value}" if name not in _SIGNED and str(value).startswith(_FORMULA) else value
 
 
 def _number(value: Number | None) -> int | str:

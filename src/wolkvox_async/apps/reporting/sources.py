@@ -45,7 +45,7 @@ class Source:
 
     `strange` lines are no records, the first of them is line `first_strange`; the last line is `unended`, and where it
     is no record either, `torn`; `cut`: what is packed ends in the middle; `differs`: its manifest says that it holds
-    something else.
+    something else; `newer`: a later version wrote it, whose words may not be known here.
     """
 
     name: str
@@ -57,12 +57,13 @@ class Source:
     torn: bool = False
     cut: bool = False
     differs: bool = False
+    newer: bool = False
     counts: Counts | None = field(default=None, repr=False)
 
     @property
     def is_odd(self) -> bool:
         """Whether what was read may not be all there is."""
-        return bool(self.strange or self.torn or self.differs or (self.cut and not self.is_growing))
+        return bool(self.strange or self.torn or self.differs or self.newer or (self.cut and not self.is_growing))
 
     @property
     def is_growing(self) -> bool:

@@ -54,6 +54,21 @@ def _is_like(path: Path, beginning: bytes) -> bool:
     return not head or head.startswith(beginning)
 
 
+def look_for_room(targets: Iterable[str]) -> None:
+    """Raise `OutputError` where it is plain, before anything is read, that a target cannot be written."""
+    for target in targets:
+        with _speaking(target):
+            if target != STANDARD_OUTPUT and not Path(target).exists():
+                _look_into(target, Path(target).resolve().parent)
+
+
+def _look_into(target: str, folder: Path) -> None:
+    if not folder.is_dir():
+        raise OutputError(f"{target}: this cannot be written: there is no folder {folder}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"{target}: this cannot be written: permission denied")
+
+
 def write_all(outputs: Iterable[tuple[str, Iterable[str]]]) -> None:
     """Write texts in pieces to their targets, all of them or none; raises `OutputError`."""
     with _together() as renames:
