@@ -14,11 +14,13 @@ from jsonschema import Draft4Validator, FormatChecker
 
 from wolkvox_async.catalog import Endpoint
 from wolkvox_async.classify import error
+from wolkvox_async.counters import Counters
 from wolkvox_async.lines import call_lines, line
 from wolkvox_async.marks import read_mark
 from wolkvox_async.model import Empty, ErrorKind, Failed, Ok, Operation, Outcome, Skipped, Token
 from wolkvox_async.planning import call
-from wolkvox_async.records import Counters, Settlement, run_ended, run_started
+from wolkvox_async.records import run_ended, run_started
+from wolkvox_async.settlements import Settlement
 from wolkvox_async.singer import EVERYTHING, STREAMS, Translator, catalog, read_message_mark, schemas, selected
 from wolkvox_async.windows import Window
 

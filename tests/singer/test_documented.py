@@ -51,8 +51,9 @@ async def test_its_commands_load_every_row_once(secret_store: Path, monkeypatch:
         written(secret_store / "tap.json", settings("tap-wolkvox", secret_store))
         written(secret_store / "target.json", settings("target-jsonl", secret_store))
         (commands,) = documented("sh")
-        shell = await asyncio.create_subprocess_exec("bash", "-euo", "pipefail", "-c", commands, cwd=secret_store)
-        assert await shell.wait() == 0
+        for _ in range(2):
+            shell = await asyncio.create_subprocess_exec("bash", "-euo", "pipefail", "-c", commands, cwd=secret_store)
+            assert await shell.wait() == 0
         assert simulator.verdict().requests == 6
     rows = [json.loads(line) for line in (secret_store / "output" / "rows.jsonl").read_text().splitlines()]
     assert len({(row["call"], row["n"]) for row in rows}) == len(rows) == 6

@@ -47,6 +47,26 @@ async def test_a_target_that_said_nothing_gets_the_last_run_again_and_another_ta
     assert Counter(one["outcome"] for one in other.records("calls")) == {"skipped": 8}
 
 
+async def test_nothing_is_given_up_that_a_target_was_told_of_and_never_confirmed(secret_store: Path) -> None:
+    profile = Profile(servers=1, operations=1, apis=("interactions",), interval=0)
+    async with Simulator(profile) as simulator:
+        config = config_of(simulator, secret_store, interval=0)
+        confirmed = (await tapped(config)).state
+        owed = [await tapped(config, confirmed) for _ in range(3)]
+    assert [len(told.records("rows")) for told in owed] == [1, 2, 3]
+
+
+async def test_what_was_read_last_is_said_without_a_state_until_something_else_was_read(
+    secret_store: Path, tmp_path: Path
+) -> None:
+    async with Simulator(Profile(servers=1, operations=1, apis=("interactions",), interval=0)) as simulator:
+        config = config_of(simulator, secret_store, state=str(tmp_path / "state"))
+        told = [await tapped(config) for _ in range(3)]
+        told += [await tapped(config_of(simulator, secret_store, state=str(tmp_path / "state"), interval=0))]
+    assert [len(one.records("rows")) for one in told] == [1, 1, 1, 2]
+    assert len(list(tmp_path.glob("state/singer/*/*"))) == 3
+
+
 async def test_a_target_that_goes_away_ends_it_with_code_4_and_the_next_one_gets_everything(secret_store: Path) -> None:
     profile = Profile(servers=1, operations=6, latency=Fixed(0.1), limit=0.2, interval=0)
     async with Simulator(profile) as simulator:
@@ -102,6 +122,14 @@ async def test_wrong_settings_are_refused(tmp_path: Path, settings: dict[str, An
     done = await tapped(written(tmp_path / "config.json", config))
     assert done.code == 2
     assert complaint in done.err
+
+
+async def test_the_state_of_a_target_that_has_said_none_is_an_empty_file(secret_store: Path) -> None:
+    (secret_store / "state.json").touch()
+    async with Simulator(Profile(servers=1, operations=1)) as simulator:
+        config = config_of(simulator, secret_store)
+        done = await ran(*TAP, "--config", str(config), "--state", str(secret_store / "state.json"))
+    assert (done.code, len(done.records("rows"))) == (0, 2), done.err
 
 
 async def test_all_that_is_wrong_with_its_files_is_said_at_once(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ a file of the state folder, one for each run: a *batch*. A tap that starts
 
 - hands on what stands in the batch that its STATE names behind the place that it names, and all
   later ones; what the target has is deleted;
-- without a STATE, or with one of a batch that is not here, hands on the newest batch as a whole:
-  keys make that no duplicate;
+- with a STATE of a batch that is not here (the target had all of it, or it is another machine's)
+  hands on the later ones as well, and in any case, as without a STATE, the newest batch as a whole
+  and the newest in which something was read: keys make that no duplicate;
 - goes on with the run of the newest batch if that never ended, and else begins another one.
 
 Two taps over one tenants file that are not the same (other endpoints, another target) have
@@ -17,8 +18,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +38,7 @@ from .passing import Ending, Order
 
 _FOLDER: Final = "singer"
 _SUFFIX: Final = ".jsonl"
+_NAME: Final = re.compile(r"[0-9A-Z]{26}\.jsonl")
 _CHANCE_BITS: Final = 80
 _TAIL: Final = 4096  # bytes: a record that ends a run is shorter
 
@@ -86,10 +89,9 @@ class Tap:
 def _batches(folder: Path, state: Mapping[str, Any]) -> list[Batch]:
     """Return what is to be handed on, oldest first, and delete what is not."""
     paths = sorted(folder.glob(f"*{_SUFFIX}"))
-    named, position = folder / str(state.get("batch")), state.get("position")
-    start = position if named in paths and isinstance(position, int) and position > 0 else 0
-    first = named if named in paths else paths[-1] if paths else named
-    batches = [Batch(path, start if path == named else 0) for path in paths if path >= first]
+    name, position = str(state.get("batch")), state.get("position")
+    start = position if isinstance(position, int) and position > 0 else 0
+    batches = [Batch(path, start if path.name == name else 0) for path in _owed(paths, name)]
     if batches and batches[0].start >= batches[0].path.stat().st_size and _has_ended(batches[0].path):
         del batches[0]  # the target has all of it
     for path in set(paths) - {batch.path for batch in batches}:
@@ -97,14 +99,37 @@ def _batches(folder: Path, state: Mapping[str, Any]) -> list[Batch]:
     return batches
 
 
+def _owed(paths: Sequence[Path], name: str) -> list[Path]:
+    """Return the batches that a target may lack which has, or had, part of the one that is called `name`."""
+    names = [path.name for path in paths]
+    if name in names:
+        return list(paths[names.index(name) :])
+    # Behind a batch that was handed on as a whole, and is gone, nothing was confirmed, however often it was handed on.
+    later = [path for path in paths if path.name > name] if _NAME.fullmatch(name) else []
+    read = next((path for path in reversed(paths) if _has_answers(path)), None)
+    return sorted({*later, *paths[-1:], *([read] if read else [])})
+
+
 def _has_ended(path: Path) -> bool:
     """Tell whether the run of a batch went to its end."""
+    return _end(path) is not None
+
+
+def _has_answers(path: Path) -> bool:
+    """Tell whether a batch may hold anything that the vendor answered."""
+    end = _end(path)
+    return end is None or bool(end["ok"] or end["empty"])
+
+
+def _end(path: Path) -> dict[str, Any] | None:
+    """Return the record that a batch ends with, if its run went to its end."""
     with path.open("rb") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
         last = file.read().splitlines(keepends=True)[-1:]
     if not last or not last[0].endswith(b"\n") or not last[0].startswith(b'{"type":"run",'):
-        return False
-    return bool(orjson.loads(last[0])["event"] == "finished")
+        return None
+    record: dict[str, Any] = orjson.loads(last[0])
+    return record if record["event"] == "finished" else None
 
 
 def _new_id() -> str:

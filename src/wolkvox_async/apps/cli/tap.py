@@ -80,9 +80,10 @@ class _Told:
     mistakes: list[Mistake] = field(default_factory=list)
 
     def read(self, file: str, what: str) -> dict[str, Any]:
-        """Read a file that holds a JSON object."""
+        """Read a file that holds a JSON object; a state may be empty: that of a target that has said none yet."""
         try:
-            found = orjson.loads(Path(file).read_bytes())
+            text = Path(file).read_bytes()
+            found = {} if what == "state" and not text.strip() else orjson.loads(text)
         except OSError as error:
             self.mistakes.append(Mistake(f"--{what}: this cannot be read: {(error.strerror or '').lower()}", file))
         except orjson.JSONDecodeError:
