@@ -98,6 +98,34 @@ def _same(query: str, told: str) -> str:
     return f"select if(count(*) > 0, error('it differs from {told}'), 0) from {differ}"  # noqa: S608 - our own queries
 
 
+_DATA: Final = "$HOME/.local/state/wolkvox-async-broker"
+_ANEW: Final = f"rm -rf {_DATA}; "
+_IS_READY: Final = 'grep -q "Server is ready" "$said"'
+_A_BROKER: Final = f"endless '{_IS_READY}' 'WOLKVOX_LISTEN=$BROKER wolkvox-async broker'\n"
+_WATCH: Final = "wolkvox-async watch --join nats://127.0.0.1:4222 --join-credentials file:credentials"
+_OWN: Final = f"file:{_DATA}/credentials"
+_NEAR: Final = {"127.0.0.1:4222": "$BROKER", "file:credentials": _OWN}
+_FAR: Final = {"tls://broker.example:4222": "nats://$BROKER", "file:broker-credentials": _OWN}
+_ENCRYPTED: Final = {"broker.example:4222": "$BROKER", "file:/etc/wolkvox-async/broker-credentials": _OWN}
+_JOINING: Final = "unset WOLKVOX_STATE; "  # it is in the broker
+_TRUSTING: Final = "WOLKVOX_JOIN_CA=ca.pem"
+_THREE: Final = {"0.0.0.0:4222": "$BROKER", "10.0.0.1:6222": "$ROUTE_A", "10.0.0.2:6222": "$ROUTE_B"} | {
+    "10.0.0.3:6222": "$ROUTE_C"
+}
+_SHORT: Final = {  # leases of a cluster that is there for a moment
+    "WOLKVOX_TIMEOUT": "2",
+    "WOLKVOX_CONNECT_TIMEOUT": "0.5",
+    "WOLKVOX_LEASE": "6",
+    "WOLKVOX_PARTITIONS": "16",
+}
+
+
+def _has_records(scheme: str = "nats", variables: str = "") -> str:
+    """Return a condition: the cluster has stored the record of a call."""
+    records = f"{variables} wolkvox-async records --join {scheme}://$BROKER --join-credentials {_OWN}"
+    return f"sleep 0.3; {records} | grep -q call"
+
+
 ACCOUNTS: Final[tuple[Account, ...]] = (
     # --- README -------------------------------------------------------------------------------
     NotRun("README.md", "git clone <this repository>", "where the repository is, is not known here"),
@@ -106,9 +134,12 @@ ACCOUNTS: Final[tuple[Account, ...]] = (
     NotRun("README.md", "pip install .", "the release check installs it"),
     Shown("README.md", "simulating 400 operations", "wolkvox-async demo --operations 30 --servers 3"),
     Endless("README.md", "wolkvox-async watch --output 'usage-{date}", "compgen -G 'usage-*.part'"),
-    NotRun("README.md", "wolkvox-async broker", "tests/apps/joined/test_documented.py makes a cluster of two machines"),
-    NotRun("README.md", "wolkvox-async watch --join tls://", "needs a broker on another machine"),
-    NotRun("README.md", "wolkvox-async records --join tls://", "needs a broker on another machine"),
+    Given("README.md", "wolkvox-async broker", before=f"{_ANEW}WOLKVOX_LISTEN=$BROKER "),
+    Endless("README.md", "wolkvox-async broker", _IS_READY),
+    Given("README.md", "wolkvox-async watch --join", before=_JOINING, instead=_FAR),
+    Endless("README.md", "wolkvox-async watch --join", _has_records(), _SHORT),
+    Given("README.md", "wolkvox-async records --join", instead=_FAR | {"usage.jsonl": "all.jsonl"}),
+    Endless("README.md", "wolkvox-async records --join", "grep -q call all.jsonl"),
     Given("README.md", "wolkvox-async simulate --operations 200", after=" --port 0"),
     Endless("README.md", "wolkvox-async simulate --operations 200", 'grep -q base_url "$said"'),
     Given("README.md", "wolkvox-async fetch --tenants sim/", before="WOLKVOX_TIMEOUT=3 WOLKVOX_MAX_ATTEMPTS=1 "),
@@ -131,6 +162,11 @@ ACCOUNTS: Final[tuple[Account, ...]] = (
     ),
     Drawing("architecture.md", "tenants file -> settings", "how data flows"),
     # --- embedding ----------------------------------------------------------------------------
+    Given(
+        "endpoints.md",
+        "from wolkvox_async import DateRange",
+        after="assert result.ok and len(result.rows) == 31 * 20 and result.settlement.call.params[1][1] == '1003'\n",
+    ),
     Elsewhere("embedding.md", "", "embedding/test_guide.py::test_every_block_is_a_program_that_some_test_runs"),
     # --- many machines ------------------------------------------------------------------------
     NotRun("many-machines.md", "pip install 'wolkvox-async[cluster]'", "the release check installs it"),
@@ -139,16 +175,19 @@ ACCOUNTS: Final[tuple[Account, ...]] = (
         "wolkvox-async broker\nwolkvox-async watch",
         "apps/joined/test_documented.py::test_two_commands_make_a_cluster_of_two_machines",
     ),
-    NotRun("many-machines.md", "wolkvox-async broker --listen 0.0.0.0:4222 --tls-cert", "needs a certificate"),
-    NotRun("many-machines.md", "wolkvox-async watch --join tls://", "needs a broker on another machine"),
-    NotRun(
-        "many-machines.md",
-        "wolkvox-async watch --join nats://127.0.0.1:4222 --join-credentials file:credentials",
-        "needs a broker: tests/apps/joined",
-    ),
-    NotRun("many-machines.md", "wolkvox-async broker --name a", "needs three machines"),
-    NotRun("many-machines.md", "wolkvox-async records --join", "needs a broker: tests/apps/test_records_command.py"),
-    NotRun("many-machines.md", "wolkvox-async cluster --join", "needs a broker: tests/apps/test_cluster_command.py"),
+    Given("many-machines.md", f"{_WATCH} --workers 4", before=_JOINING, instead=_NEAR),
+    Endless("many-machines.md", f"{_WATCH} --workers 4", _has_records(), _SHORT),
+    Given("many-machines.md", f"{_WATCH} --workers 4", before=_A_BROKER),
+    Given("many-machines.md", "wolkvox-async broker --listen", before=_ANEW, instead={"0.0.0.0:4222": "$BROKER"}),
+    Endless("many-machines.md", "wolkvox-async broker --listen", _IS_READY),
+    Given("many-machines.md", "wolkvox-async watch --join tls", before=f"{_JOINING}{_TRUSTING} ", instead=_ENCRYPTED),
+    Endless("many-machines.md", "wolkvox-async watch --join tls", _has_records("tls", _TRUSTING), _SHORT),
+    Given("many-machines.md", "wolkvox-async broker --name a", before="WOLKVOX_DATA=three ", instead=_THREE),
+    Endless("many-machines.md", "wolkvox-async broker --name a", "test -s three/routes"),
+    Given("many-machines.md", "wolkvox-async records --join", instead=_NEAR),
+    Endless("many-machines.md", "wolkvox-async records --join", "test -e usage.jsonl.bookmark"),
+    Given("many-machines.md", "wolkvox-async records --join", before=_A_BROKER),
+    Given("many-machines.md", "wolkvox-async cluster --join", before=_A_BROKER, instead=_NEAR),
     Elsewhere(
         "many-machines.md",
         "next: --from 71025",
@@ -192,13 +231,6 @@ ACCOUNTS: Final[tuple[Account, ...]] = (
         "apps/reporting/test_reports_doc.py::test_every_command_shown_does_what_it_says",
     ),
     NotRun("reports.md", "chromium --headless", "needs a browser"),
-    # --- reports ------------------------------------------------------------------------------
-    Elsewhere(
-        "reports.md",
-        "wolkvox-async report usage.jsonl",
-        "apps/reporting/test_reports_doc.py::test_every_command_shown_does_what_it_says",
-    ),
-    NotRun("reports.md", "chromium --headless", "a browser is in no environment of ours"),
     # --- secrets ------------------------------------------------------------------------------
     Elsewhere(
         "secrets.md",
@@ -211,18 +243,14 @@ ACCOUNTS: Final[tuple[Account, ...]] = (
     ),
     Given(
         "singer.md",
-        "select distinct on (month",
+        "select month, tenant, operation, api, params",
         before="create schema wolkvox; create table wolkvox.rows (tenant text, operation text, api text, call text, "
-        "n bigint, items numeric, row_description text, at timestamp)",
+        "n bigint, items numeric, row_description text, at timestamp); create table wolkvox.calls (call text, "
+        "tenant text, operation text, api text, params text, window_from text, truncated boolean, outcome text, "
+        "error_kind text, at timestamp)",
         on="postgres",
     ),
-    Given(
-        "singer.md",
-        "select tenant, operation, api, error_kind",
-        before="create table wolkvox.calls (tenant text, operation text, api text, outcome text, error_kind text, "
-        "at timestamp)",
-        on="postgres",
-    ),
+    Given("singer.md", "select tenant, operation, api, coalesce(error_kind", on="postgres"),
     # --- the simulator ------------------------------------------------------------------------
     Given("simulator.md", "wolkvox-async simulate --servers 8", after=" --port 0"),
     Endless("simulator.md", "wolkvox-async simulate --servers 8", 'grep -q base_url "$said"'),
@@ -253,7 +281,7 @@ ACCOUNTS: Final[tuple[Account, ...]] = (
     ),
     Given(
         "warehouse.md",
-        "copy (select *, strftime",
+        "copy readings",
         after=_same(
             "select tenant, operation, api, count(*), sum(items)::bigint "
             "from read_parquet('parquet/*/*/*.parquet', hive_partitioning = true) group by all",
@@ -283,7 +311,7 @@ ACCOUNTS: Final[tuple[Account, ...]] = (
     ),
     Given(
         "warehouse.md",
-        "select month, tenant, operation, api, n, items, closing, answered",
+        'select month, tenant, operation, api, "window"',
         on="postgres",
         after="do $$ begin assert (select count(distinct (to_char(answered at time zone 'America/Bogota', 'YYYY-MM'), "
         "tenant, operation, api)) = {bills} from readings); end $$",

@@ -30,6 +30,7 @@ import psycopg
 import pytest
 from jsonschema import Draft202012Validator
 
+from tests.apps.brokers import need_a_server
 from wolkvox_async.records import CallRecord, GapRecord, RowRecord, RunRecord
 from wolkvox_async.settings.schema import records_schema
 from wolkvox_async.settings.tenants import survey_tenants
@@ -112,6 +113,8 @@ async def _run_shell(block: Block, accounts: Sequence[Account], page: Page) -> N
     world = page.world
     if missing := shell.missing_tools(block.text, world.variables["PATH"]):
         pytest.skip(f"NOT TESTED, this machine has no {', '.join(missing)}: {block}")
+    if re.search(r"wolkvox-async broker|--join ", block.text):
+        need_a_server()
     if wrong := list(shell.mistakes(block.text)):
         pytest.fail("\n".join(wrong))
     if DATABASE in block.text:

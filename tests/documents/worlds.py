@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 import pyarrow  # type: ignore[import-untyped,unused-ignore]
+import trustme
 
 from benchmarks.virtual_month import DAY, LATENCY, TURN
 from benchmarks.warehouse import Usage, books, write_month
@@ -21,6 +25,8 @@ from wolkvox_async.testing import FAULTS, InProcess, Profile, VirtualClock
 from wolkvox_async.testing.moods import Unreachable
 
 from .rules import Page
+
+ADDRESSES: Final = ("BROKER", "ROUTE_A", "ROUTE_B", "ROUTE_C")
 
 _HOURS: Final = 3_600
 _ZONE: Final = ZoneInfo("America/Bogota")
@@ -81,9 +87,25 @@ async def _warehouse(page: Page) -> None:
 
 async def _singer(page: Page) -> None:
     page.world.folder.joinpath("tap.json").write_bytes(orjson.dumps({"tenants": "tenants.json", "state": "state"}))
-    page.world.folder.joinpath("target.json").write_bytes(orjson.dumps({"do_timestamp_file": False}))
+    page.world.folder.joinpath("target.json").write_bytes(
+        orjson.dumps({"destination_path": "output", "do_timestamp_file": False})
+    )
+
+
+async def _cluster(page: Page) -> None:
+    """Have addresses for brokers, in variables, and certificates as pages name them."""
+    folder, authority = page.world.folder, trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    issued = authority.issue_cert("127.0.0.1")
+    for name in ("broker", "node"):
+        issued.cert_chain_pems[0].write_to_path(str(folder / f"{name}.pem"))
+        issued.private_key_pem.write_to_path(str(folder / f"{name}.key"))
+    with ExitStack() as stack:
+        free = [stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in ADDRESSES]
+    addresses = {name: f"127.0.0.1:{port}" for name, port in zip(ADDRESSES, free, strict=True)}
+    page.world = replace(page.world, variables={**page.world.variables, **addresses})
 
 
 WORLDS: Final[Mapping[str, Callable[[Page], Awaitable[None]]]] = MappingProxyType(
-    {"singer.md": _singer, "warehouse.md": _warehouse}
+    {"README.md": _cluster, "many-machines.md": _cluster, "singer.md": _singer, "warehouse.md": _warehouse}
 )
