@@ -78,8 +78,10 @@ async def test_the_password_is_in_private_files_only(tmp_path: Path) -> None:
 async def test_the_line_to_join_with_names_the_file_and_the_port_stands_in_the_folder(tmp_path: Path) -> None:
     data = tmp_path / "data"
     async with broker(data) as one:
-        (ports,) = data.glob("*.ports")
-        told = json.loads(ports.read_bytes())
+        async with asyncio.timeout(15):  # the server writes it once it is ready
+            while not (written := [path.read_bytes() for path in data.glob("*.ports")]) or not written[0]:
+                await asyncio.sleep(0.01)
+        (told,) = map(json.loads, written)
     assert f"--join nats://127.0.0.1:PORT --join-credentials file:{data / 'credentials'}\n" in one.said
     assert told == {"nats": [f"nats://127.0.0.1:{one.port}"]}
 

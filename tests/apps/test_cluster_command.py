@@ -49,8 +49,10 @@ async def test_who_lives_is_shown_and_who_does_not(broker: Broker) -> None:
         await fill(store, [lines_of_call(number) for number in range(5)])
         living = asyncio.create_task(live(store))
         try:
-            shown, told = await asyncio.gather(
-                run("cluster", "--join", broker.address), run("cluster", "--json", "--join", broker.address)
+            shown, told, dicho = await asyncio.gather(
+                run("cluster", "--join", broker.address),
+                run("cluster", "--json", "--join", broker.address, env={"WOLKVOX_LANG": "es"}),
+                run("--lang", "es", "cluster", "--join", broker.address),
             )
         finally:
             living.cancel()
@@ -67,6 +69,14 @@ async def test_who_lives_is_shown_and_who_does_not(broker: Broker) -> None:
     assert kinds == ["cluster", "worker", "lease", "lease", "lease"]
     assert [lease["standing"] for lease in told.records[2:]] == ["renewed", "renewed", "silent"]
     assert told.records[1]["partitions"] == 2
+    hoja = dicho.out.decode().splitlines()
+    assert hoja[0] == "particiones: 3; una concesión dura 120 s y se renueva cada 0.5 s"
+    assert hoja[1].startswith("último mensaje guardado: 5; se miró el clúster durante ")
+    assert hoja[3].split() == ["MÁQUINA", "PARTICIONES", "SEÑAL", "HACE", "ESTADO"]
+    assert hoja[4].endswith("en marcha")
+    assert "concesiones: renovadas 2, sin renovar 1" in hoja
+    assert "sin renovar por bea: 2" in hoja
+    assert dicho.err.startswith("se mira qué se renueva, durante 2.5 s como máximo")
 
 
 def test_no_broker_is_said_with_code_5(unused_tcp_port: int) -> None:

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wolkvox_async.adapters.state import Closing, LastCall, RunState, Survey, TokenState
+from wolkvox_async.apps.reasons import message
 from wolkvox_async.apps.standing import Reason, Standing, View, latest, standings, wait
+from wolkvox_async.counters import Counters
 from wolkvox_async.model import ErrorKind
 from wolkvox_async.ports import Refusal
-from wolkvox_async.records import Counters
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 TOKEN, OTHER = "tk_9f86d081884c", "tk_0123456789ab"
@@ -91,14 +92,14 @@ def test_what_is_known_of_a_token_says_what_it_waits_for(
 
 def test_a_refusal_says_what_to_do() -> None:
     found = wait(TokenState(refusal=REFUSED), [call()], View(NOW, {}, ()))
-    assert "unauthorized" in found.sentence
-    assert "--retry-refused" in found.sentence
+    assert "refused by the vendor (unauthorized): put a valid token" in message(found)
+    assert "--retry-refused" in message(found)
 
 
 def test_a_server_that_is_down_holds_back_its_tokens_until_the_next_probe() -> None:
     found = wait(TokenState(), [call()], View(NOW, {"0010": 30.0, "0011": 90.0}, ()))
     assert (found.reason, found.until) == (Reason.CIRCUIT, after(30))
-    assert "0010" in found.sentence
+    assert message(found).startswith("server 0010 does not answer")
 
 
 def test_a_token_of_two_servers_waits_only_if_both_are_down() -> None:
@@ -115,7 +116,7 @@ def test_of_what_holds_every_endpoint_back_the_last_to_end_is_named() -> None:
 def test_a_token_waits_for_the_interval_when_no_endpoint_is_due() -> None:
     found = wait(TokenState(), [call(due=200), call("gamification?date_ini=1", due=100)], View(NOW, {}, ()))
     assert (found.reason, found.until) == (Reason.INTERVAL, after(100))
-    assert found.sentence.startswith("gamification is due next")
+    assert message(found).startswith("gamification is due next")
 
 
 def test_an_endpoint_that_is_due_or_failed_does_not_wait_for_the_interval() -> None:
@@ -146,8 +147,8 @@ def test_a_token_behind_a_live_run_waits_for_the_retries_of_a_server_that_has_no
     view = View(NOW, {}, (OLD_RUN, a_run()), servers_short={"0010": 12, "0011": 90})
     found = wait(TokenState(), (call(),), view)
     assert (found.reason, found.until) == (Reason.RETRIES, after(12))
-    assert "run-2" in found.sentence
-    assert "server 0010" in found.sentence
+    assert message(found).startswith("run run-2 has not come to it yet")
+    assert "server 0010" in message(found)
     assert wait(TokenState(), (call(server="0012"),), view).reason == Reason.SLOT
     assert wait(TokenState(), (call(), call("vision", server="0012")), view).reason == Reason.SLOT
     assert wait(TokenState(), (call(due=200),), view).reason == Reason.INTERVAL
@@ -247,7 +248,8 @@ def test_there_is_always_one_reason_and_what_ends_by_itself_says_when(
 ) -> None:
     found = wait(token, calls, View(NOW, down, (OLD_RUN, *runs), short))
     assert found.reason in Reason
-    assert found.sentence
+    assert message(found)
+    assert found.is_guess <= (found.reason is Reason.LOST_CALL)
     if found.reason in {Reason.SLOT, Reason.NOTHING}:
         assert found.until is None
     elif found.reason is not Reason.IN_FLIGHT:

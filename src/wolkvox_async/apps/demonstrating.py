@@ -20,7 +20,7 @@ import orjson
 from wolkvox_async.settings.options import Options
 from wolkvox_async.settings.tenants import load_tenants
 
-from . import logs, passing
+from . import logs, passing, simulating
 from .exits import Exit
 from .languages import translated
 from .progress import duration
@@ -47,8 +47,8 @@ def run(operations: int, servers: int, folder: Path) -> Exit:
     output.unlink(missing_ok=True)
     logs.configure(None, "error")
     with _simulator(operations, servers, folder) as stage:
-        simulating = "simulating {operations} operations on {servers} servers of this machine"
-        click.echo(translated(simulating, operations=operations, servers=servers), err=True)
+        said = "simulating {operations} operations on {servers} servers of this machine"
+        click.echo(translated(said, operations=operations, servers=servers), err=True)
         order = passing.Order(load_tenants(stage.tenants), Options(base_url=stage.base_url), str(output), progress=None)
         ending = passing.run(lambda: passing.run_pass(order))
     return _tell(ending, stage, output)
@@ -78,7 +78,7 @@ def _tell(ending: passing.Ending, stage: Stage, output: Path) -> Exit:
         )
     )
     click.echo(translated("{rows} rows in {file}", rows=counters.rows, file=output))
-    click.echo(translated("the simulator's verdict: {verdict}", verdict=verdict["summary"]))
+    click.echo(translated("the simulator's verdict: {verdict}", verdict=simulating.in_words(verdict)))
     _report(output)
     return Exit.OK if verdict["ok"] and not counters.failed else Exit.SOME_FAILED
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import orjson
 
-from wolkvox_async.testing import FAULTS, Profile, Simulator, Verdict, parse_latency, parse_script
+from wolkvox_async.testing import FAULTS, Profile, Rule, Simulator, Verdict, parse_latency, parse_script
 
 from .exits import Exit
+from .languages import translated
 
 
 def fault_names() -> list[str]:
@@ -45,10 +46,19 @@ def run(given: Mapping[str, Any], say: Callable[[str], None]) -> Exit:
     verdict = asyncio.run(_serve(profile(given), given))
     sys.stdout.buffer.write(orjson.dumps(verdict.document(), option=orjson.OPT_APPEND_NEWLINE))
     sys.stdout.flush()
-    say(str(verdict))
+    say(in_words(verdict.document()))
     for violation in verdict.details:
         say(f"  {violation}")
     return Exit.OK if verdict.ok else Exit.SOME_FAILED
+
+
+def in_words(verdict: Mapping[str, Any]) -> str:
+    """Say to a person in one line what a verdict comes to, which is given as the document that it is for programs."""
+    broken = dict(verdict["violations"])
+    summary = "{operations} operations, {servers} servers, {overlaps} overlaps"
+    counts = {"operations": verdict["operations"], "servers": verdict["servers"]}
+    said = translated(summary, **counts, overlaps=broken.pop(Rule.OVERLAP, 0))
+    return ", ".join([said, *(f"{count} x {rule}" for rule, count in broken.items())])
 
 
 async def _serve(wanted: Profile, given: Mapping[str, Any]) -> Verdict:

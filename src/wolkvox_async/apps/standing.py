@@ -12,12 +12,14 @@ A token may have several reasons to wait; one of them is named, the most binding
    because an endpoint that was never planned is not known of here and waits for 3 only.
 5. `retries`, `slot`: something may be called, and a run that is alive has not come to it yet;
    `retries` where the server is worth no more retries at present. Which of its calls have
-   failed before and wait for that, a state folder does not know, so the sentence says both.
+   failed before and wait for that, a state folder does not know, so the words say both.
 6. `nothing`: something may be called, and nobody is at it.
 
 An endpoint counts while it is in use: by its last call (one that was only planned is a
 call that may be made), if that was within a day of the token's last one. A token counts
 for an operation until another was used, or planned, for it.
+
+What is decided here are values; `reasons` has the words for them.
 """
 
 from __future__ import annotations
@@ -52,11 +54,16 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """What a token waits for, `until` when (UTC; None: nobody can tell), and a sentence that says what to do."""
+    """What a token waits for, and `until` when (UTC; None: nobody can tell).
+
+    `facts` are what is to be named: the `kind` of a refusal, a `server`, an `endpoint`, a `run`.
+    `is_guess`: nobody saw the call that may have been lost.
+    """
 
     reason: Reason
-    until: datetime | None
-    sentence: str
+    until: datetime | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+    is_guess: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +149,7 @@ def wait(token: TokenState, calls: Sequence[LastCall], view: View) -> Wait:
         return _refused(token, view)
     if token.held and token.closing in (None, Closing.IN_FLIGHT):
         until = view.after(token.closed_for) if token.closing else None
-        return Wait(Reason.IN_FLIGHT, until, "in use: a call is in flight, or its answer is being delivered")
+        return Wait(Reason.IN_FLIGHT, until)
     if (closed := _last_to_end(_closed(token, calls, view))) is not None:
         return closed
     used = _in_use(calls)
@@ -158,10 +165,8 @@ def _refused(token: TokenState, view: View) -> Wait:
         raise AssertionError("only for refused tokens")
     until = view.after(refusal.seconds)
     if refusal.kind is ErrorKind.QUOTA:
-        sentence = "its quota is used up: it is called again when a new day begins, or ask wolkvox for a larger quota"
-        return Wait(Reason.QUOTA, until, sentence)
-    sentence = f"refused by the vendor ({refusal.kind}): put a valid token where its reference points, "
-    return Wait(Reason.REFUSED, until, sentence + "then fetch with --retry-refused")
+        return Wait(Reason.QUOTA, until)
+    return Wait(Reason.REFUSED, until, {"kind": refusal.kind})
 
 
 def _last_to_end(waits: Iterable[Wait]) -> Wait | None:
@@ -173,18 +178,13 @@ def _closed(token: TokenState, calls: Sequence[LastCall], view: View) -> Iterato
     until = view.after(token.closed_for)
     match token.closing:
         case Closing.LOST | Closing.IN_FLIGHT:
-            lost = (
-                "a process died in the middle of a call, and the vendor may still be at work on it: it opens by itself"
-            )
-            yield Wait(Reason.LOST_CALL, until, lost)
+            yield Wait(Reason.LOST_CALL, until)
         case Closing.UNKNOWN:
-            lost = "a call may have been lost when the machine or the state folder broke down: it opens by itself"
-            yield Wait(Reason.LOST_CALL, until, lost)
+            yield Wait(Reason.LOST_CALL, until, is_guess=True)
         case Closing.AT_WORK:
-            given_up = "the vendor may still be at work on a call that was given up (--server-limit)"
-            yield Wait(Reason.SERVER_LIMIT, until, given_up)
+            yield Wait(Reason.SERVER_LIMIT, until)
         case Closing.PAUSE:
-            yield Wait(Reason.TOKEN_GAP, until, "the pause between two calls of a token (--token-gap)")
+            yield Wait(Reason.TOKEN_GAP, until)
         case None:
             pass
         case never:
@@ -192,8 +192,7 @@ def _closed(token: TokenState, calls: Sequence[LastCall], view: View) -> Iterato
     servers = {call.server for call in calls}
     if servers and servers <= view.servers_down.keys():
         server = min(servers, key=lambda one: view.servers_down[one])
-        down = f"server {server} does not answer: it is probed again then (if that lasts, ask wolkvox)"
-        yield Wait(Reason.CIRCUIT, view.after(view.servers_down[server]), down)
+        yield Wait(Reason.CIRCUIT, view.after(view.servers_down[server]), {"server": server})
 
 
 def _in_use(calls: Sequence[LastCall]) -> list[LastCall]:
@@ -207,7 +206,7 @@ def _in_use(calls: Sequence[LastCall]) -> list[LastCall]:
 
 def _not_due(calls: Sequence[LastCall]) -> Wait:
     until, question = min((call.due, call.question) for call in calls if call.due is not None)
-    return Wait(Reason.INTERVAL, until, f"{endpoint(question)} is due next (--interval)")
+    return Wait(Reason.INTERVAL, until, {"endpoint": endpoint(question)})
 
 
 def _free(free: Sequence[LastCall], calls: Sequence[LastCall], view: View) -> Wait:
@@ -222,14 +221,13 @@ def _free(free: Sequence[LastCall], calls: Sequence[LastCall], view: View) -> Wa
             and any(call.at is None or call.at < run.at for call in free)
         ):
             return _behind_others(run, free, view)
-    return Wait(Reason.NOTHING, None, "nothing: it may be called now, so fetch")
+    return Wait(Reason.NOTHING)
 
 
 def _behind_others(run: RunState, free: Sequence[LastCall], view: View) -> Wait:
-    still = f"run {run.name or run.id} has not come to it yet"
+    name = run.name or run.id
     servers = {call.server for call in free}
     if servers and servers <= view.servers_short.keys():
         server = min(servers, key=lambda one: view.servers_short[one])
-        short = f"what failed is tried again by then, because server {server} has failed so often that its retries"
-        return Wait(Reason.RETRIES, view.after(view.servers_short[server]), f"{still}: {short} are used up for now")
-    return Wait(Reason.SLOT, None, f"{still}: it takes its turn (--max-in-flight)")
+        return Wait(Reason.RETRIES, view.after(view.servers_short[server]), {"run": name, "server": server})
+    return Wait(Reason.SLOT, None, {"run": name})

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wolkvox_async.apps.overseeing.picture import Picture, Standing, WorkerSeen, is_settled, picture
+from tests.apps.dots import dots, words
+from wolkvox_async.apps.languages import ENGLISH, LANGUAGES, speak
+from wolkvox_async.apps.overseeing.picture import (
+    LeaseSeen,
+    Picture,
+    RunSeen,
+    Standing,
+    WorkerSeen,
+    is_settled,
+    picture,
+)
 from wolkvox_async.apps.overseeing.sheet import WIDTH, ranges, sheet
 from wolkvox_async.apps.overseeing.sights import Sights
 from wolkvox_async.clustering.leases import Lease, Worker
@@ -16,6 +26,13 @@ from wolkvox_async.clustering.terms import ClusterTerms
 from wolkvox_async.ports import Held
 
 TERMS = ClusterTerms(4, 120.0, 2.0, 10.0)
+RUN = b'{"id":"01K","at":1790000000,"name":"nightly","done":[0,3]}'
+
+
+@pytest.fixture(autouse=True)
+def english_again() -> Iterator[None]:
+    yield
+    speak(ENGLISH)
 
 
 def keys(counter: int, *, dead: str = "", **more: bytes) -> Mapping[str, Held]:
@@ -92,8 +109,7 @@ def test_what_was_given_back_does_not_have_to_change() -> None:
 
 
 def test_runs_are_shown_with_what_is_done() -> None:
-    run = b'{"id":"01K","at":1790000000,"name":"nightly","done":[0,3]}'
-    seen = picture(looked((0.0, keys(5, r_nightly=run, r_odd=b"[]"))), 9)
+    seen = picture(looked((0.0, keys(5, r_nightly=RUN, r_odd=b"[]"))), 9)
     assert [(one.name, one.id, one.done) for one in seen.runs] == [("odd", "", 0), ("nightly", "01K", 2)]
     assert "2 of 4  2026-09-21T14:13:20Z" in text(seen)
 
@@ -106,6 +122,18 @@ def test_an_observation_that_was_broken_begins_anew() -> None:
     assert {lease.standing for lease in picture(sights, 0).leases} == {Standing.SILENT}
 
 
+@pytest.mark.parametrize("owner", ["", "bea"])
+def test_a_cluster_is_told_in_the_language_that_is_spoken(owner: str) -> None:
+    renewed = looked((0.0, keys(5, dead=owner)), (12.0, keys(6, dead=owner, r_nightly=RUN)))
+    odd = looked((0.0, {"c": Held(1, TERMS.encode()), "p.1": Held(5, b"?"), "w.cia": Held(5, b"?")}))
+    idle = Worker("s", 3, name="dan", able=False).encode()
+    for sights in (renewed, odd, looked((0.0, keys(1)), (1.0, keys(2, w_dan=idle))), looked((0.0, {}))):
+        with dots():
+            shown = text(picture(sights, 9), 400.0)
+        assert "·" in shown
+        assert words(shown, "ana", "bea", "cia", "dan", "nightly", "version") == []
+
+
 def test_a_broker_that_nobody_has_joined_is_no_mistake() -> None:
     assert "no machine has joined" in text(picture(looked((0.0, {})), 0))
 
@@ -113,9 +141,25 @@ def test_a_broker_that_nobody_has_joined_is_no_mistake() -> None:
 @given(st.text(max_size=200), st.dictionaries(st.text(max_size=60), st.text(max_size=60), max_size=8))
 def test_whatever_machines_say_of_themselves_stays_in_its_lines(name: str, facts: dict[str, str]) -> None:
     workers = [WorkerSeen("w", name, able=True, seen_ago=1.0, partitions=2, facts=facts)]
-    seen = Picture(5.0, TERMS, workers, (), (), 10**12)
-    lines = [line for line, _ in sheet(seen, 0.0)]
-    assert all(line.isprintable() for line in lines)
+    runs = [RunSeen(name, "01K", name, 2)]
+    seen = Picture(5.0, TERMS, workers, (), runs, 10**12)
+    for language in LANGUAGES:
+        speak(language)
+        lines = [line for line, _ in sheet(seen, 0.0)]
+        assert all(line.isprintable() for line in lines)
+        assert max(map(len, lines)) <= WIDTH
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("seconds", [1.0, 60.0])
+def test_a_large_cluster_in_trouble_stays_in_its_lines_in_every_language(language: str, seconds: float) -> None:
+    leases = [LeaseSeen(n, list(Standing)[n % 5], f"w{n % 7}", n, 9.0, n, 9e9) for n in range(4_096)]
+    workers = [
+        WorkerSeen(f"w{n}", "m" * 99, able=False, seen_ago=n and 99.9, partitions=4_096, facts={}) for n in (0, 1)
+    ]
+    runs = [RunSeen("r" * 99, "01K", "s" * 99, 4_096)]
+    speak(language)
+    lines = [line for line, _ in sheet(Picture(seconds, TERMS, workers, leases, runs, 10**9), 0.0)]
     assert max(map(len, lines)) <= WIDTH
 
 

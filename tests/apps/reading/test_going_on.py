@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.apps.reading.lines import append_of, fill, lines_of_call, read_into
+from tests.apps.dots import dots, words
+from tests.apps.reading.lines import NOWHERE, append_of, fill, lines_of_call, read_into
 from wolkvox_async.adapters.jsonlines import JsonLines
 from wolkvox_async.adapters.stores import MemoryStore
 from wolkvox_async.apps.reading.bookmark import Bookmark, path_of, read_bookmark
 from wolkvox_async.apps.reading.extent import last_sequence
+from wolkvox_async.apps.reading.reader import Order, Reader
 from wolkvox_async.errors import ConfigurationError, OutputError, StateError
 from wolkvox_async.ports import Append
 
@@ -75,6 +77,23 @@ async def test_a_file_that_was_moved_away_is_gone_on_with_in_a_new_one(tmp_path:
     second = await fill(store, [lines_of_call(2)], start=1)
     assert "is empty: going on behind message 1" in (await read_into(store, path))[0]
     assert ((tmp_path / "yesterday.jsonl").read_bytes(), path.read_bytes()) == (first, second)
+
+
+async def test_where_a_reader_goes_on_is_told_in_the_language_that_is_spoken(tmp_path: Path) -> None:
+    store, path = MemoryStore(), tmp_path / "all.jsonl"
+    await fill(store, [lines_of_call(1)])
+    await read_into(store, path)
+    path.unlink()
+    with dots():
+        (told,) = await read_into(store, path)
+    assert words(told, str(path)) == []
+
+
+def test_the_line_that_a_script_takes_up_is_the_same_in_all_languages() -> None:
+    said: list[str] = []
+    with dots():
+        Reader(Order(NOWHERE), said.append)._tell(7)
+    assert said == ["next: --from 7"]
 
 
 async def test_a_file_begins_where_a_person_says_and_goes_on_by_itself(tmp_path: Path) -> None:

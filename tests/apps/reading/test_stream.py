@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from tests.apps.dots import dots, words
 from tests.apps.reading.lines import fill, lines_of_call
 from wolkvox_async.adapters.stores import MemoryStore
 from wolkvox_async.apps.reading.stream import Stream
@@ -113,3 +114,15 @@ async def test_messages_that_somebody_removed_are_told_of() -> None:
     stream = Stream(Holed(), said.append, None)
     assert [message.sequence for message in await stream.following()] == [1, 4, 5]
     assert said == ["messages 2 to 3 are not in the stream any more: somebody removed them from the broker"]
+
+
+@pytest.mark.looptime
+async def test_what_happens_to_a_stream_is_told_in_the_language_that_is_spoken() -> None:
+    store, said = await filled(4), list[str]()
+    del store._shared.stream[1:3]
+    store.away = 2
+    with dots():
+        stream = Stream(store, said.append, None)
+        assert [message.sequence for message in await stream.following()] == [1, 4]
+    assert len(said) == 3
+    assert [words(line, "the broker is away") for line in said] == [[]] * 3

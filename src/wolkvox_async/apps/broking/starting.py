@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
+from wolkvox_async.apps.languages import translated
 from wolkvox_async.errors import ConfigurationError, Mistake
 
 from . import certificates, config, finding
@@ -49,7 +50,8 @@ def prepare(order: Order, named: str | None, known: Sequence[Mistake] = ()) -> P
     folder = Folder(order.folder)
     folder.enter()
     try:
-        return Prepared(program, folder, (f"{program}, data in {folder.root}", *_furnish(order, folder)))
+        found = translated("{program}, data in {folder}", program=program, folder=folder.root)
+        return Prepared(program, folder, (found, *_furnish(order, folder)))
     except BaseException:
         folder.leave()
         raise
@@ -81,14 +83,17 @@ def instructions(order: Order) -> Iterator[str]:
     """Yield how machines join this broker."""
     path = order.folder / "credentials"
     option = shlex.quote(f"file:{path}")
-    yield f"join it: wolkvox-async watch --join {','.join(_urls(order))} --join-credentials {option}"
+    command = f"wolkvox-async watch --join {','.join(_urls(order))} --join-credentials {option}"
+    yield translated("join it: {command}", command=command)
+    secret = shlex.quote(str(path))
     if not order.listen.is_local:
-        yield f"on other machines: copy {shlex.quote(str(path))} there first, readable by its owner only"
+        yield translated("on other machines: copy {file} there first, readable by its owner only", file=secret)
     if not order.listen.port:
-        yield f"PORT is chosen by the system: it stands in {order.folder}/*.ports"
+        yield translated("PORT is chosen by the system: it stands in {folder}/*.ports", folder=order.folder)
     if order.nodes and order.makes_credentials:
-        both = f"{shlex.quote(str(path))} and {shlex.quote(str(order.folder / 'routes'))}"
-        yield f"the other nodes need {both} in their --data folders before they start"
+        routes = shlex.quote(str(order.folder / "routes"))
+        both = "the other nodes need {credentials} and {routes} in their --data folders before they start"
+        yield translated(both, credentials=secret, routes=routes)
 
 
 def _urls(order: Order) -> list[str]:
@@ -148,4 +153,5 @@ def _tight(order: Order, folder: Folder) -> Iterator[str]:
     with usable(folder.root):
         room = shutil.disk_usage(folder.root).free + folder.stored()
     if room < order.limits.store:
-        yield f"--max-store {order.limits.store}: the disk has room for {room} bytes only: a full disk stops a broker"
+        said = "--max-store {store}: the disk has room for {room} bytes only: a full disk stops a broker"
+        yield translated(said, store=order.limits.store, room=room)

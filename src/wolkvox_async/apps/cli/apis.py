@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import click
 import orjson
 
-from wolkvox_async.catalog import Catalog, Endpoint
+from wolkvox_async.apps.languages import translated
+from wolkvox_async.catalog import BILLING, Catalog, Dates, Endpoint, Kind
 from wolkvox_async.errors import ConfigurationError
 from wolkvox_async.planning import RECOMMENDED_INTERVAL
 from wolkvox_async.settings.tenants import load_tenants
-from wolkvox_async.windows import in_days
 
 from .options import TENANTS, options
 from .speech import refuse
+
+_KINDS: Final = {Kind.LEVEL: "level", Kind.USAGE: "usage", Kind.OTHER: "other"}
+_DATES: Final = {Dates.OPTIONAL: "dates optional", Dates.REQUIRED: "dates required"}
+_OURS: Final = frozenset(BILLING)
 
 
 @click.command()
@@ -38,15 +43,25 @@ def _catalog(path: str | None) -> Catalog:
 
 def _as_line(number: int, endpoint: Endpoint) -> str:
     notes = "".join(f"  ({note})" for note in _notes(endpoint))
-    return f"{number:>3}  {endpoint.name:<26} {endpoint.kind:<6} {endpoint.counts}{notes}".rstrip()
+    kind, counts = translated(_KINDS[endpoint.kind]), endpoint.counts
+    if endpoint in _OURS:  # what somebody wrote of his own stays as he did
+        counts = translated(counts)
+    return f"{number:>3}  {endpoint.name:<26} {kind:<6} {counts}{notes}".rstrip()
 
 
 def _notes(endpoint: Endpoint) -> Iterator[str]:
-    if endpoint.dates != "never":
-        yield f"dates {endpoint.dates}" + (f", {in_days(endpoint.days)} a call" if endpoint.days else "")
+    if endpoint.dates in _DATES:
+        yield translated(_DATES[endpoint.dates]) + _reach(endpoint.days)
     calls = len(endpoint.variants())
     if calls > 1:
-        yield f"{calls} calls"
+        yield translated("{calls} calls", calls=calls)
+
+
+def _reach(days: int | None) -> str:
+    """Say how many days a call may cover."""
+    if not days:
+        return ""
+    return translated(", 1 day a call") if days == 1 else translated(", {days} days a call", days=days)
 
 
 def _as_json(endpoint: Endpoint) -> str:

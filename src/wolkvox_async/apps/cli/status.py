@@ -116,7 +116,7 @@ def in_json(fields: dict[str, Any]) -> str:
     """Write `fields` as a line, with times as records have them."""
     import orjson  # noqa: PLC0415 - `--help` needs none of it
 
-    from wolkvox_async.records import timestamp  # noqa: PLC0415
+    from wolkvox_async.fields import timestamp  # noqa: PLC0415
 
     said = {name: timestamp(value) if isinstance(value, datetime) else value for name, value in fields.items()}
     return orjson.dumps(said).decode()

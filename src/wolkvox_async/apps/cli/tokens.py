@@ -23,6 +23,20 @@ if TYPE_CHECKING:
 
 TABLE: Final = (TENANTS, SECRETS_DIR, STATE)
 _HEAD: Final = ("TOKEN", "STATE", "FROM", "OPERATIONS", "LAST USED", "REFUSED")
+_BONDS: Final = {
+    "resolved": "resolved",
+    "not_asked": "not asked",
+    "unresolved": "unresolved",
+    "rotated": "rotated",
+    "unreferenced": "unreferenced",
+}
+_ONE_NOT_ASKED: Final = (
+    "1 reference was not asked, because that runs a command, the keyring or a plug-in: --resolve asks them too"
+)
+_NOT_ASKED: Final = (
+    "{references} references were not asked, because that runs a command, the keyring or a plug-in: --resolve asks "
+    "them too"
+)
 
 
 @click.command()
@@ -99,8 +113,7 @@ def _say_what_is_missing(tenants: Tenants, chosen: Sequence[Entry], asked: Seque
     for mistake in mistakes.listed:
         say(str(mistake))
     if left := sum(source.found is None for source in asked):
-        which = "1 reference was" if left == 1 else f"{left} references were"
-        say(f"{which} not asked, because that runs a command, the keyring or a plug-in: --resolve asks them too")
+        say(translated(_ONE_NOT_ASKED) if left == 1 else translated(_NOT_ASKED, references=left))
 
 
 # --- for people ---------------------------------------------------------------------------
@@ -109,10 +122,10 @@ def _say_what_is_missing(tenants: Tenants, chosen: Sequence[Entry], asked: Seque
 def _row(holding: Holding) -> tuple[str, ...]:
     return (
         holding.token or "-",
-        holding.bond.replace("_", " "),
+        translated(_BONDS[holding.bond]),
         _some([_origin(source) for source in holding.sources]),
         _some(holding.operations),
-        "now" if holding.in_use else "-" if holding.last_used is None else local(holding.last_used),
+        translated("now") if holding.in_use else "-" if holding.last_used is None else local(holding.last_used),
         _refused(holding.refusal),
     )
 
@@ -133,8 +146,10 @@ def _refused(refusal: LastRefusal | None) -> str:
     if refusal is None:
         return "-"
     if refusal.until is not None:
-        return f"{refusal.kind}, until {local(refusal.until)}"
-    return refusal.kind if refusal.at is None else f"{refusal.kind}, at {local(refusal.at)}"
+        return translated("{kind}, until {at}", kind=refusal.kind, at=local(refusal.until))
+    if refusal.at is not None:
+        return translated("{kind}, at {at}", kind=refusal.kind, at=local(refusal.at))
+    return refusal.kind
 
 
 # --- for machines -------------------------------------------------------------------------
@@ -163,7 +178,7 @@ def _source_fields(source: Source) -> dict[str, Any]:
 
 
 def _refusal_fields(refusal: LastRefusal) -> dict[str, Any]:
-    from wolkvox_async.records import timestamp  # noqa: PLC0415 - `--help` needs none of it
+    from wolkvox_async.fields import timestamp  # noqa: PLC0415 - `--help` needs none of it
 
     times = {"at": refusal.at, "until": refusal.until}
     written = {name: None if moment is None else timestamp(moment) for name, moment in times.items()}

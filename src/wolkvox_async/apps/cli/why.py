@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wolkvox_async.apps.exits import Exit
+from wolkvox_async.apps.languages import translated
 
 from .known import TABLE, known, say_what_is_unknown
 from .options import options
@@ -43,18 +44,23 @@ def command(tenant: str, as_json: bool, **given: Any) -> int:
 
 
 def _line(standing: Standing) -> str:
+    from wolkvox_async.apps.reasons import sentence  # noqa: PLC0415 - `--help` needs none of it
+
     names = ", ".join(f"{standing.tenant}/{operation}" for operation in standing.operations)
-    wait = standing.wait
-    until = "" if wait.until is None else f"; until {local(wait.until)}"
-    return plain(f"{names} ({standing.token}): {wait.sentence}{until}")
+    said = sentence(standing.wait)
+    if standing.wait.until is not None:
+        said = translated("{what}; until {at}", what=said, at=local(standing.wait.until))
+    return plain(f"{names} ({standing.token}): {said}")
 
 
 def _fields(standing: Standing) -> dict[str, Any]:
+    from wolkvox_async.apps.reasons import message  # noqa: PLC0415 - `--help` needs none of it
+
     return {
         "tenant": standing.tenant,
         "operations": standing.operations,
         "token": standing.token,
         "waits_for": standing.wait.reason,
         "until": standing.wait.until,
-        "message": standing.wait.sentence,
+        "message": message(standing.wait),
     }

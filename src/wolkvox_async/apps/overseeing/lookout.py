@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from wolkvox_async.adapters import nats
+from wolkvox_async.apps.languages import translated
 from wolkvox_async.apps.reading.extent import last_sequence
 from wolkvox_async.errors import StoreUnavailableError, one_line
 from wolkvox_async.ports import Store
@@ -39,13 +40,13 @@ async def _looked(store: Store, seconds: float | None, say: Callable[[str], None
     until = began + _length(sights, seconds)
     while (left := until - loop.time()) > 0 and (seconds is not None or not is_settled(sights)):
         if not told:
-            say(f"looking for up to {until - began:g} s at what is renewed")
+            say(translated("looking for up to {seconds:g} s at what is renewed", seconds=until - began))
             told = True
         await asyncio.sleep(min(left, _BETWEEN))
         try:
             sights.look(await store.keys(), loop.time())
         except StoreUnavailableError as error:
-            say(one_line(f"beginning anew: {error}"))
+            say(one_line(translated("beginning anew: {error}", error=error)))
             sights.forget()
             sights.look(await store.keys(), loop.time())
     return sights

@@ -1,4 +1,4 @@
-"""A cluster in words and figures, for a terminal of 80 columns. Pure.
+"""A cluster in words and figures, for a terminal of 80 columns, in the language that is spoken.
 
 Text that machines wrote about themselves is escaped: no terminal obeys it.
 """
@@ -12,13 +12,22 @@ from textwrap import wrap
 from typing import Final, TypeAlias
 from unicodedata import east_asian_width
 
+from wolkvox_async.apps.languages import translated
 from wolkvox_async.errors import one_line
 
 from .picture import LeaseSeen, Picture, RunSeen, Standing, WorkerSeen
 
 WIDTH: Final = 80
 _NAME: Final = 36
+_DONE: Final = 15
 _FACTS: Final = 40  # characters of one
+_COUNTS: Final = {
+    Standing.RENEWED: "{count} renewed",
+    Standing.SILENT: "{count} silent",
+    Standing.FREE: "{count} free",
+    Standing.UNCLAIMED: "{count} unclaimed",
+    Standing.UNREADABLE: "{count} unreadable",
+}
 
 Mood: TypeAlias = str
 """What a line means: `good`, `bad`, `head`, or nothing in particular (empty)."""
@@ -37,13 +46,12 @@ def sheet(seen: Picture, now: float) -> Iterator[Line]:
 def _head(seen: Picture) -> Iterator[Line]:
     terms = seen.terms
     if terms is None:
-        yield "no machine has joined this broker yet (wolkvox-async watch --join URL)", ""
+        yield translated("no machine has joined this broker yet (wolkvox-async watch --join URL)"), ""
     else:
-        yield (
-            f"{terms.partitions} partitions; a lease lasts {terms.length:g} s and is renewed every {terms.renewal:g} s",
-            "",
-        )
-    yield f"the last message of the stream is {seen.last}; looked at the cluster for {seen.seconds:.1f} s", ""
+        dealt = "{partitions} partitions; a lease lasts {length:g} s and is renewed every {renewal:g} s"
+        yield translated(dealt, partitions=terms.partitions, length=terms.length, renewal=terms.renewal), ""
+    looked = "the last message of the stream is {last}; looked at the cluster for {seconds:.1f} s"
+    yield translated(looked, last=seen.last, seconds=seen.seconds), ""
 
 
 # --- workers --------------------------------------------------------------------------
@@ -52,25 +60,27 @@ def _head(seen: Picture) -> Iterator[Line]:
 def _workers(seen: Picture) -> Iterator[Line]:
     if not seen.workers:
         return
+    held, ago = translated("PARTITIONS"), translated("LAST SEEN")
     yield "", ""
-    yield f"{'WORKER':<{_NAME}}  PARTITIONS  LAST SEEN  STATE", "head"
+    yield f"{translated('WORKER'):<{_NAME}}  {held}  {ago}  {translated('STATE')}", "head"
     for worker in seen.workers:
-        yield _worker(worker, seen)
+        yield _worker(worker, seen, (len(held), len(ago)))
         yield from ((f"  {line}", "") for line in _facts(worker))
     if seen.unevenness is not None and len(seen.sharing) > 1:
-        yield f"shares differ from even ones by at most {seen.unevenness:.0%}", ""
+        yield translated("shares differ from even ones by at most {part:.0%}", part=seen.unevenness), ""
 
 
-def _worker(worker: WorkerSeen, seen: Picture) -> Line:
+def _worker(worker: WorkerSeen, seen: Picture, widths: tuple[int, int]) -> Line:
     state, mood = _state(worker)
     ago = f"> {seen.seconds:.0f} s" if worker.seen_ago is None else f"{worker.seen_ago:.1f} s"
-    return f"{_named(worker.name or worker.id)}  {worker.partitions:>10}  {ago:>9}  {state}", mood
+    held = f"{worker.partitions:>{widths[0]}}"
+    return f"{_named(worker.name or worker.id)}  {held}  {ago:>{widths[1]}}  {state}", mood
 
 
 def _state(worker: WorkerSeen) -> Line:
     if worker.seen_ago is None:
-        return "silent", "bad" if worker.partitions else ""
-    return ("alive", "good") if worker.able else ("takes nothing", "bad")
+        return translated("silent"), "bad" if worker.partitions else ""
+    return (translated("alive"), "good") if worker.able else (translated("takes nothing"), "bad")
 
 
 def _facts(worker: WorkerSeen) -> list[str]:
@@ -85,17 +95,20 @@ def _leases(seen: Picture, now: float) -> Iterator[Line]:
     if seen.terms is None:
         return
     counts = Counter(lease.standing for lease in seen.leases)
-    some = ", ".join(f"{counts[standing]} {standing}" for standing in Standing if counts[standing])
+    some = ", ".join(translated(_COUNTS[one], count=counts[one]) for one in Standing if counts[one])
     yield "", ""
-    yield f"leases: {some}", "good" if counts[Standing.RENEWED] == len(seen.leases) else ""
+    mood = "good" if counts[Standing.RENEWED] == len(seen.leases) else ""
+    yield from _wrapped(translated("leases: {counts}", counts=some), mood)
     ends = [lease.ends_in for lease in seen.leases if lease.ends_in is not None]
     if ends:
-        yield f"unless renewed again, they end in {min(ends):.0f} to {max(ends):.0f} s", ""
+        said = "unless renewed again, they end in {least:.0f} to {most:.0f} s"
+        yield translated(said, least=min(ends), most=max(ends)), ""
     yield from _silent(seen)
     yield from _quarantined([lease for lease in seen.leases if (lease.quarantine or 0.0) > now], now)
     epochs = Counter(lease.epoch for lease in seen.leases if lease.epoch is not None)
     if epochs:
-        yield f"epochs (how often a partition was taken): {min(epochs)} to {max(epochs)}", ""
+        said = "epochs (how often a partition was taken): {least} to {most}"
+        yield translated(said, least=min(epochs), most=max(epochs)), ""
 
 
 def _silent(seen: Picture) -> Iterator[Line]:
@@ -104,21 +117,24 @@ def _silent(seen: Picture) -> Iterator[Line]:
         return
     for owner in sorted({lease.owner or "" for lease in silent}):
         some = ranges(lease.partition for lease in silent if lease.owner == owner)
-        yield from _wrapped(f"not renewed by {_cut(one_line(owner), _NAME)}: {some}", "bad")
+        name = _cut(one_line(owner), _NAME)
+        yield from _wrapped(translated("not renewed by {name}: {partitions}", name=name, partitions=some), "bad")
     terms = seen.terms
     if seen.seconds > terms.renewal:
-        standstill = terms.length + terms.margin
-        yield f"  they are taken over when nobody renews them for {standstill:g} s", ""
+        said = "  they are taken over when nobody renews them for {seconds:g} s"
+        yield translated(said, seconds=terms.length + terms.margin), ""
     else:
-        yield f"  that says nothing yet: leases are renewed every {terms.renewal:g} s", ""
+        said = "  that says nothing yet: leases are renewed every {seconds:g} s"
+        yield translated(said, seconds=terms.renewal), ""
 
 
 def _quarantined(leases: Sequence[LeaseSeen], now: float) -> Iterator[Line]:
     if leases:
         last = max(lease.quarantine or 0.0 for lease in leases)
         some = ranges(lease.partition for lease in leases)
-        yield from _wrapped(f"in quarantine, the last for {last - now:.0f} s: {some}", "bad")
-        yield "  their last holder died: tokens that look due wait for an interval", ""
+        said = "in quarantine, the last for {seconds:.0f} s: {partitions}"
+        yield from _wrapped(translated(said, seconds=last - now, partitions=some), "bad")
+        yield translated("  their last holder died: tokens that look due wait for an interval"), ""
 
 
 def ranges(numbers: Iterable[int]) -> str:
@@ -139,15 +155,16 @@ def _runs(seen: Picture) -> Iterator[Line]:
     if not seen.runs:
         return
     yield "", ""
-    yield f"{'RUN OF FETCH':<{_NAME}}  PARTITIONS DONE  STARTED", "head"
+    done = translated("PARTITIONS DONE")
+    yield f"{translated('RUN OF FETCH'):<{_NAME}}  {done:>{_DONE}}  {translated('STARTED')}", "head"
     for run in seen.runs:
-        of = f"{run.done} of {len(seen.leases)}" if seen.leases else str(run.done)
-        yield f"{_named(run.name)}  {of:>15}  {_started(run)}", ""
+        of = translated("{done} of {all}", done=run.done, all=len(seen.leases)) if seen.leases else str(run.done)
+        yield f"{_named(run.name)}  {of:>{_DONE}}  {_started(run)}", ""
 
 
 def _started(run: RunSeen) -> str:
     if isinstance(run.at, str):
-        return _cut(one_line(run.at), WIDTH - _NAME - 19)
+        return _cut(one_line(run.at), WIDTH - _NAME - _DONE - 4)
     if run.at is None:
         return "-"
     try:

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from wolkvox_async.adapters import nats
 from wolkvox_async.adapters.jsonlines import JsonLines, open_output
 from wolkvox_async.apps.exits import Exit, of_signal
+from wolkvox_async.apps.languages import translated
 from wolkvox_async.apps.signals import Reactions, StopSignals
 from wolkvox_async.errors import OutputClosedError, OutputError, StoreUnavailableError, one_line
 from wolkvox_async.ports import Message, Store
@@ -94,7 +95,8 @@ class Reader:
             return Pipe(sink, order.first, self._tell, is_standard=order.output == STANDARD_OUTPUT)
         file = await File.open(sink, sink.place.path, order.first, durable=order.durable)
         if file.place.sequence and not file.place.size and order.first is None:
-            self._say(f"{order.output} is empty: going on behind message {file.place.sequence}, as its bookmark says")
+            said = "{file} is empty: going on behind message {sequence}, as its bookmark says"
+            self._say(translated(said, file=order.output, sequence=file.place.sequence))
         return file
 
     def _give_up(self, sink: JsonLines) -> None:
@@ -111,7 +113,7 @@ class Reader:
                 if not self.order.follow:
                     raise
                 if not told:
-                    self._say(f"waiting: {error}")
+                    self._say(translated("waiting: {error}", error=error))
                 told = True
             await asyncio.sleep(_AGAIN)
 
@@ -150,7 +152,7 @@ class Reader:
             await _ended(task)
 
     def _tell(self, sequence: int) -> None:
-        self._say(f"next: --from {sequence}")
+        self._say(f"next: --from {sequence}")  # in all languages: whoever starts a reader may be a program
 
     def _say(self, line: str) -> None:
         with suppress(OSError):  # nobody may be reading standard error any more, either

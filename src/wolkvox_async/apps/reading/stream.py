@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
+from wolkvox_async.apps.languages import translated
 from wolkvox_async.errors import StateError, StoreUnavailableError
 from wolkvox_async.ports import Message, Store
 
@@ -106,8 +107,10 @@ class Stream:
         before = self._sequence
         for message in messages:
             if message.sequence > before + 1:
-                some = f"{before + 1} to {message.sequence - 1}"
-                self._say(f"messages {some} are not in the stream any more: somebody removed them from the broker")
+                gone = (
+                    "messages {first} to {last} are not in the stream any more: somebody removed them from the broker"
+                )
+                self._say(translated(gone, first=before + 1, last=message.sequence - 1))
             before = message.sequence
 
     async def _answered(self, ask: Callable[[], Awaitable[T]]) -> T:
@@ -120,12 +123,12 @@ class Stream:
                 now = asyncio.get_running_loop().time()
                 if since is None:
                     since = now
-                    self._say(f"waiting: {error}")
+                    self._say(translated("waiting: {error}", error=error))
                 if self._patience is not None and now - since >= self._patience:
                     raise
                 self._is_doubtful = True
                 await asyncio.sleep(_AGAIN)
             else:
                 if since is not None:
-                    self._say("the broker answers again")
+                    self._say(translated("the broker answers again"))
                 return answer
