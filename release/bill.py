@@ -18,7 +18,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +26,9 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 FILE: Final = Path(__file__).with_name("wolkvox-async.cdx.json")
 SPECIFICATION: Final = "1.6"
+STATED: Final = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
+"""Where the package's source says its version."""
+
 _PINNED: Final = re.compile(r"^([\w.-]+)==(\S+)(?: ; (.+))?\n((?: +#.*\n)*)", re.MULTILINE)
 _NEEDED_BY: Final = re.compile(r"# +(?:via +)?([\w.-]+)( \(pyproject\.toml\))?$", re.MULTILINE)
 _REQUIREMENT: Final = re.compile(r"([\w.-]+)(?:\[.*\])? *([^;]*)")
@@ -67,17 +70,7 @@ def asked(requirements: Iterable[str]) -> dict[str, str]:
 
 def bill(project: Mapping[str, Any], version: str, packages: Mapping[str, Pinned]) -> dict[str, Any]:
     """Return the document; `project` is the table of that name in `pyproject.toml`."""
-    extras = {extra: asked(requirements) for extra, requirements in project["optional-dependencies"].items()}
-    always = asked(project["dependencies"])
-    wanted = {name: taken for one in (always, *extras.values()) for name, taken in one.items()}
     itself = Pinned(as_named(project["name"]), version, "", frozenset())
-    required = reached(always, packages)
-    reasons = {extra: reached(names, packages) for extra, names in extras.items()}
-    components = []
-    for name, package in sorted(packages.items()):
-        facts = {"requirement": [wanted[name]] if name in wanted else [], "marker": [package.marker]}
-        facts["extra"] = [] if name in required else sorted(extra for extra, names in reasons.items() if name in names)
-        components.append(_component(package, "required" if name in required else "optional", facts))
     known = [itself, *(packages[name] for name in sorted(packages))]
     described = {
         "type": "library",
@@ -93,7 +86,7 @@ def bill(project: Mapping[str, Any], version: str, packages: Mapping[str, Pinned
         "specVersion": SPECIFICATION,
         "version": 1,
         "metadata": {"component": described},
-        "components": components,
+        "components": list(_components(project, packages)),
         "dependencies": [_needs(package, packages) for package in known],
     }
 
@@ -108,6 +101,19 @@ def reached(names: Iterable[str], packages: Mapping[str, Pinned]) -> set[str]:
             found.add(name)
             coming.extend(one.name for one in packages.values() if name in one.needed_by)
     return found
+
+
+def _components(project: Mapping[str, Any], packages: Mapping[str, Pinned]) -> Iterator[dict[str, Any]]:
+    """Yield what is needed, always or for which extras."""
+    always = asked(project["dependencies"])
+    extras = {extra: asked(requirements) for extra, requirements in project["optional-dependencies"].items()}
+    taken = {name: versions for one in (always, *extras.values()) for name, versions in one.items()}
+    required = reached(always, packages)
+    reasons = {extra: reached(names, packages) for extra, names in extras.items()}
+    for name, package in sorted(packages.items()):
+        why = [] if name in required else sorted(extra for extra, names in reasons.items() if name in names)
+        facts = {"requirement": [taken.get(name, "")], "marker": [package.marker], "extra": why}
+        yield _component(package, "required" if name in required else "optional", facts)
 
 
 def _component(package: Pinned, scope: str, facts: Mapping[str, list[str]]) -> dict[str, Any]:
@@ -125,7 +131,7 @@ def _needs(package: Pinned, packages: Mapping[str, Pinned]) -> dict[str, Any]:
 def stated_version() -> str:
     """Return the version that the package's source states."""
     source = (ROOT / "src" / "wolkvox_async" / "__init__.py").read_text()
-    (stated,) = re.findall(r'^__version__ = "(.+)"$', source, re.MULTILINE)
+    (stated,) = STATED.findall(source)
     return str(stated)
 
 

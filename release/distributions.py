@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from packaging.metadata import Metadata
 
-from .bill import as_named
+from .bill import STATED, as_named
 
 PACKAGE: Final = "wolkvox_async"
 _DESCRIBING: Final = ("METADATA", "RECORD", "WHEEL", "entry_points.txt")
@@ -109,7 +109,7 @@ def of_versions(wheel: Distribution, notes: Collection[str], log: str) -> Iterat
     version = version_of(wheel)
     if not _SEMANTIC.fullmatch(version):
         yield f"{version} is no semantic version"
-    stated = re.findall(r'^__version__ = "(.+)"$', wheel.text(f"{PACKAGE}/__init__.py"), re.MULTILINE)
+    stated = STATED.findall(wheel.text(f"{PACKAGE}/__init__.py"))
     if stated != [version]:
         yield f"METADATA says version {version}, and the package {stated}"
     has_section = re.search(rf"^## {re.escape(version)} ", log, re.MULTILINE) is not None

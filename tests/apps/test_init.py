@@ -10,6 +10,8 @@ import pytest
 
 from tests.apps.commands import run
 from tests.apps.terminals import Terminal, terminal
+from wolkvox_async.apps.cli import beginning, init
+from wolkvox_async.apps.cli.options import Read
 from wolkvox_async.settings.tenants import survey_tenants
 from wolkvox_async.testing import FAULTS, Profile, Simulator
 
@@ -99,6 +101,30 @@ async def test_a_token_in_the_place_of_a_name_is_neither_shown_nor_kept(
     assert written(tmp_path) == []
 
 
+def test_a_server_that_is_not_there_is_waited_for_as_long_as_a_person_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    def check(said: Read, *, probe: bool, of: str | None) -> int:
+        assert (probe, of) == (True, "acme/main")
+        waits.append(said.engine().patience)
+        return 0
+
+    monkeypatch.setattr(beginning, "check", check)
+    given = ["--name", "acme", "--server", "0010", "--token-env", "X", "--yes", "--tenants", str(tmp_path / FILE)]
+    assert init.command.main(given, standalone_mode=False) == 0
+    assert waits == [10]
+
+
+async def test_a_folder_that_is_not_there_is_said_before_anything_is_asked(tmp_path: Path) -> None:
+    done = await run(*ALL, "--tenants", "no/such/tenants.json", cwd=tmp_path)
+    assert (done.code, done.complaints) == (2, ["no/such: there is no such folder"])
+    with terminal("init", "--tenants", "no/such/tenants.json", cwd=tmp_path) as person:
+        assert person.end() == 2
+        assert "Tenant" not in person.screen
+
+
 # --- a person at a terminal -------------------------------------------------------------------
 
 
@@ -133,6 +159,11 @@ def test_a_pasted_token_goes_into_a_file_of_its_own_and_is_never_on_the_screen(
         person.answer("Tenant", canary_text)
         person.see("looks like a token")
         answer_names(person)
+        person.answer("token [1]", "9")
+        person.see("write a number from 1 to 5")
+        person.answer("token [1]", "1")
+        person.answer("[ACME_MAIN_TOKEN]", "some-token")
+        person.see("letters, digits and underscores only")
         person.answer("token [1]", "1")
         person.answer("[ACME_MAIN_TOKEN]", canary_text)
         person.answer("[Y/n]", "n")
@@ -189,6 +220,8 @@ def test_a_person_may_add_to_the_file_that_is_there_or_name_another(tmp_path: Pa
     for answer, operation in (("", "main"), ("", "quito"), ("other.json", "main")):
         with terminal(*named, "--operation", operation, cwd=tmp_path, env={"X": canary_text}) as person:
             if (tmp_path / FILE).exists():
+                person.answer("name of another file", "no/such.json")
+                person.see("no such folder")
                 person.answer("name of another file", answer)
             assert person.end() == 0, person.screen
     assert list(operations(tmp_path / FILE)) == ["acme/main", "acme/quito"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,22 @@ async def test_a_probe_that_fails_is_a_mistake_found(secret_store: Path) -> None
     assert done.code == 1
     assert path in done.err
     assert "forbidden" in done.err
+
+
+@pytest.mark.parametrize("before", [[], ["fetch"], ["init"], ["tokens"], ["--{}"], ["fetch", "--{}"]], ids=" ".join)
+async def test_a_token_that_was_typed_as_something_else_is_not_repeated(
+    before: list[str], tmp_path: Path, canary_text: str, assert_no_canary: Callable[..., None]
+) -> None:
+    arguments = [one.format(canary_text) for one in before]
+    done = await run(*arguments, *([] if any("{}" in one for one in before) else [canary_text]), cwd=tmp_path)
+    assert done.code == 2
+    assert "not shown: it looks like a token" in done.err
+    assert_no_canary("what it says", done.out, done.err)
+
+
+async def test_a_token_in_the_place_of_a_files_name_is_not_repeated(
+    tmp_path: Path, canary_text: str, assert_no_canary: Callable[..., None]
+) -> None:
+    done = await run("check", "--tenants", canary_text, cwd=tmp_path)
+    assert (done.code, done.complaints) == (2, ["(not shown: it looks like a token): there is no such file"])
+    assert_no_canary("what it says", done.err)

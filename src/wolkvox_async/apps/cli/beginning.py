@@ -33,6 +33,7 @@ from .speech import Refused, refuse, say
 from .whereabouts import WAYS, reference
 
 _PROGRAM: Final = "wolkvox-async"
+_PATIENCE: Final = 10.0  # seconds that a person waits for a server that may be misspelled
 _EXAMPLE: Final = f"{_PROGRAM} init --name acme --server 0010 --operation bogota --token-env ACME_BOGOTA_TOKEN --yes"
 
 
@@ -62,7 +63,7 @@ def begin(order: Order) -> int:
     except ConfigurationError as error:
         raise refuse(error.mistakes) from None
     _tell(draft, path)
-    order.said.values["tenants"] = str(path)
+    order.said.values.update(tenants=str(path), patience=_PATIENCE)
     return _checked(order, draft, probes=probes is not False)
 
 
@@ -73,6 +74,8 @@ def _drafted(order: Order, interview: Interview | None) -> tuple[Draft, Path, bo
     if adds and not order.add and interview:
         path = interview.file(path)
         adds = os.path.lexists(path)
+    if not path.parent.is_dir():
+        order.said.mistakes.append(Mistake("there is no such folder", str(path.parent)))
     wanted = _wanted(order, path, taken=_taken(path) if adds else frozenset())
     mistakes = [*order.said.mistakes, *_mistakes(wanted, order)]
     if adds and not order.add and not interview:

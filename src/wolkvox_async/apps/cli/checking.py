@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from dataclasses import replace
 
 import click
@@ -11,6 +12,7 @@ from wolkvox_async.apps.exits import Exit
 from wolkvox_async.apps.languages import translated
 from wolkvox_async.errors import ConfigurationError, StateError
 from wolkvox_async.planning import Subscription
+from wolkvox_async.selection import without_dates
 from wolkvox_async.settings.entries import Survey, Tenants
 from wolkvox_async.settings.resolution import exposed_files, secrets_of, survey_tokens
 from wolkvox_async.settings.tenants import survey_tenants
@@ -58,6 +60,8 @@ def _judge(said: Read, survey: Survey) -> list[Subscription]:
         say(f"{message} (warning)")
     for message in shared_tokens(subscription.operation for subscription in subscriptions):
         say(f"{said.values['tenants']}: {message} (warning)")
+    for message in without_dates({id(entry.wanted): entry.wanted for entry in survey.tenants.entries}.values()):
+        say(f"{said.values['tenants']}: {message} (warning)")
     mistakes = survey.mistakes + unresolved
     if mistakes or said.mistakes:
         raise refuse([*said.mistakes, *mistakes.listed], mistakes.unlisted)
@@ -68,6 +72,9 @@ def _probe(said: Read, tenants: Tenants) -> int:
     from wolkvox_async.apps import logs, probing  # noqa: PLC0415 - aiohttp and structlog, once they are needed
 
     logs.configure(said.values["log_format"], "error")
+    if sys.stderr.isatty():
+        waiting = "each token is used once; a server that is down is waited for up to {seconds} s"
+        say(translated(waiting, seconds=f"{said.values['patience']:g}"))
     try:
         failures = asyncio.run(probing.probe(tenants, said.engine_with_state()))
     except StateError as error:

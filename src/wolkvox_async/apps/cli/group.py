@@ -108,6 +108,9 @@ def run_program(program: click.Command, name: str, args: list[str] | None) -> An
     try:
         code = program.main(args, prog_name=name, standalone_mode=False, color=click_color)
     except click.ClickException as error:
+        from wolkvox_async.spelling import without_tokens  # noqa: PLC0415 - only for mistakes
+
+        setattr(error, "message", without_tokens(error.message))  # noqa: B010 - it quotes what was typed, and is Final
         error.show()  # in English, with the usage that it shows: the run, and with it its language, is over
         code = error.exit_code
     except click.Abort:

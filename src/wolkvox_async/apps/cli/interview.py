@@ -87,6 +87,8 @@ class Interview:
                 say(_NO_NAME)
             elif os.path.lexists(other):
                 say(f"{other}: this is there as well")
+            elif not other.parent.is_dir():
+                say(f"{other.parent}: there is no such folder")
             else:
                 return other
 
@@ -138,12 +140,18 @@ class Interview:
         say(translated("  or paste it: it is not shown, and goes into a file that only you can read"))
         while True:
             said = self._keyboard.ask(translated("1 to {most}, or the token [1]: ", most=len(WAYS)), _A_NUMBER) or "1"
-            if said.isascii() and said.isdigit() and 1 <= int(said[:3]) <= len(WAYS):
-                found = self._found(WAYS[int(said) - 1], wanted.tenants, f"{name}/{operation}")
+            if said.isdecimal() and len(said) < _A_NUMBER:
+                found = self._chosen(int(said), wanted.tenants, f"{name}/{operation}")
             else:
                 found = self._kept(said, wanted.tenants, f"{name}/{operation}")
             if found is not None:
                 return found
+
+    def _chosen(self, number: int, tenants: Path, path: str) -> tuple[dict[str, Any], Token | None] | None:
+        if 1 <= number <= len(WAYS):
+            return self._found(WAYS[number - 1], tenants, path)
+        say(f"there is no {number}: write a number from 1 to {len(WAYS)}, or paste the token")
+        return None
 
     def _found(self, way: Way, tenants: Path, path: str) -> tuple[dict[str, Any], Token | None] | None:
         guess = variable_of(path) if way.key == "env" else None

@@ -109,7 +109,11 @@ class _Line:
             if sign == _END and not self.text:
                 raise EOFError
             self._take(sign)
-        is_hidden = len(self.text) > self._longest or _TOKEN_IN_THE_MAKING.search(self.text)
+        is_hidden = (
+            len(self.text) > self._longest
+            or _TOKEN_IN_THE_MAKING.search(self.text)
+            or looks_like_a_token(self.text)  # one with dashes in it
+        )
         self._draw("" if is_hidden else one_line(self.text))
 
     def settle(self) -> None:

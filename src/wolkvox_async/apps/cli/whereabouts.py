@@ -13,6 +13,7 @@ from typing import Any, Final
 from wolkvox_async.model import Token
 from wolkvox_async.spelling import is_a_token_by_looks, looks_like_a_token
 
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Nobody gives such a name to an entry of a password store.
 _VENDORS_TOKEN: Final = re.compile(r"[0-9a-f]{32,}")
 _PASTED: Final = (
@@ -45,6 +46,8 @@ def reference(way: Way, answer: str) -> tuple[dict[str, Any] | None, str]:
     if _is_pasted(way, answer):
         return None, _PASTED
     value: Any = answer
+    if way.key == "env" and not _VARIABLE.fullmatch(answer):  # not quoted: it may be a token of some other form
+        return None, "the name of a variable has letters, digits and underscores only, and no digit in front"
     if way.key == "command":
         try:
             value = shlex.split(answer)
