@@ -43,7 +43,9 @@ from .laboratory import table
 from .virtual_month import LATENCY, SERVERS, TURN
 
 DAY: Final = 86_400.0
-ONE_LINE: Final = "create table lines as select * from read_json('usage-*.jsonl.zst', union_by_name = true)"
+ONE_LINE: Final = (
+    "create table lines as select * from read_json('usage-*.jsonl.zst', union_by_name = true, sample_size = -1)"
+)
 MANIFESTS: Final = "select sum(rows), sum(calls), sum(gaps) from read_json('usage-*.manifest.json')"
 
 _AT_ONCE: Final = 1 << 16  # bytes, about as much as is written at once when many operations are watched
