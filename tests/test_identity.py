@@ -2,10 +2,11 @@
 
 import re
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from wolkvox_async.identity import CallIds, call_id, spelled, ulid
+from wolkvox_async.identity import CallIds, call_id, moment, spelled, ulid
 
 ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -38,6 +39,17 @@ def test_an_id_is_26_characters_that_hold_its_time_and_chance(time: int, chance:
 def test_ids_sort_by_time(earlier: int, later: int, one: int, other: int) -> None:
     assume(earlier < later)
     assert ulid(earlier, one) < ulid(later, other)
+
+
+@given(milliseconds, chances)
+def test_the_time_of_an_id_is_read_back(time: int, chance: int) -> None:
+    assert moment(ulid(time, chance)) == time
+
+
+@pytest.mark.parametrize("text", ["U" * 26, "8" + "0" * 25, "usage.json"])
+def test_what_is_no_id_has_no_time(text: str) -> None:
+    with pytest.raises(ValueError, match=r"no time|not found"):
+        moment(text)
 
 
 @given(milliseconds, chances, st.integers(1, 2**40))

@@ -14,6 +14,8 @@ from typing import Final
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _CHANCE_BITS: Final = 80
 
+_TIME: Final = 10  # digits
+_TIME_BITS: Final = 48
 _DIGITS: Final = 16  # behind the time
 _BYTE_TO_DIGIT: Final = _ALPHABET.encode() * 8  # its low five bits
 
@@ -22,6 +24,16 @@ def ulid(milliseconds: int, chance: int) -> str:
     """Return the id for a Unix time in milliseconds and 80 bits of chance."""
     number = (milliseconds << _CHANCE_BITS) | (chance & ((1 << _CHANCE_BITS) - 1))
     return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def moment(ulid: str) -> int:
+    """Return the Unix time in milliseconds that an id begins with; raises `ValueError` for what is none."""
+    milliseconds = 0
+    for sign in ulid[:_TIME]:
+        milliseconds = milliseconds * len(_ALPHABET) + _ALPHABET.index(sign)
+    if milliseconds >> _TIME_BITS:
+        raise ValueError(f"{ulid!r} is the id of no time")
+    return milliseconds
 
 
 def call_id(run: str, parts: Iterable[str]) -> str:
@@ -40,7 +52,7 @@ class CallIds:
     __slots__ = ("_digest", "_time")
 
     def __init__(self, run: str) -> None:
-        self._time: Final = run[:10]
+        self._time: Final = run[:_TIME]
         self._digest: Final = hashlib.blake2b(f"{run} ".encode(), digest_size=_DIGITS)
 
     def of(self, parts: str) -> str:

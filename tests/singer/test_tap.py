@@ -11,6 +11,7 @@ import pytest
 
 from tests.singer.pipeline import HASTE, TAP, config_of, ran, started, tapped, written
 from wolkvox_async import __version__
+from wolkvox_async.identity import moment, ulid
 from wolkvox_async.testing import Fixed, Profile, Simulator
 
 SMALL = Profile(servers=2, operations=4, apis=("interactions", "gamification"), rows=2)
@@ -54,6 +55,20 @@ async def test_nothing_is_given_up_that_a_target_was_told_of_and_never_confirmed
         confirmed = (await tapped(config)).state
         owed = [await tapped(config, confirmed) for _ in range(3)]
     assert [len(told.records("rows")) for told in owed] == [1, 2, 3]
+
+
+async def test_a_clock_that_was_set_back_makes_nothing_be_given_up(secret_store: Path, tmp_path: Path) -> None:
+    profile = Profile(servers=1, operations=1, apis=("interactions",), interval=0)
+    async with Simulator(profile) as simulator:
+        config = config_of(simulator, secret_store, state=str(tmp_path / "state"), interval=0)
+        first = await tapped(config)
+        (batch,) = tmp_path.glob("state/singer/*/*")
+        tomorrow = ulid(moment(batch.name) + 86_400_000, 0)
+        batch.rename(batch.with_name(f"{tomorrow}.jsonl"))
+        later = await tapped(config, first.state | {"batch": f"{tomorrow}.jsonl"})
+        owed = await tapped(config, first.state | {"batch": f"{tomorrow}.jsonl"})
+    assert later.state["batch"] > f"{tomorrow}.jsonl"
+    assert [len(told.records("rows")) for told in (first, later, owed)] == [1, 1, 2]
 
 
 async def test_what_was_read_last_is_said_without_a_state_until_something_else_was_read(

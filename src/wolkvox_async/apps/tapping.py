@@ -31,7 +31,7 @@ import orjson
 from wolkvox_async.adapters.jsonlines import Batch, Relay
 from wolkvox_async.adapters.state.folder import Folder, unusable
 from wolkvox_async.errors import RunError
-from wolkvox_async.identity import ulid
+from wolkvox_async.identity import moment, ulid
 from wolkvox_async.singer import EVERYTHING, Selection, Translator
 
 from .passing import Ending, Order
@@ -59,7 +59,7 @@ class Tap:
             is_open = bool(batches) and not _has_ended(batches[-1].path)
         except OSError as error:
             raise unusable(folder, error) from error
-        path = batches[-1].path if is_open else folder / f"{_new_id()}{_SUFFIX}"
+        path = batches[-1].path if is_open else folder / _new_name(batches, self.state or {})
         translator = Translator(self.selection)
 
         def opened(durable: bool) -> Relay:
@@ -132,6 +132,16 @@ def _end(path: Path) -> dict[str, Any] | None:
     return record if record["event"] == "finished" else None
 
 
-def _new_id() -> str:
+def _new_name(batches: Sequence[Batch], state: Mapping[str, Any]) -> str:
+    """Return a name that sorts behind all that are known, even if the clock was set back meanwhile."""
     now = datetime.now(UTC)  # noqa: TID251 - before there is a loop, which has our clock
-    return ulid(int(now.timestamp() * 1000), secrets.randbits(_CHANCE_BITS))
+    known = [_moment(name) for name in (*(batch.path.name for batch in batches), str(state.get("batch")))]
+    milliseconds = max(int(now.timestamp() * 1000), *(one + 1 for one in known))
+    return f"{ulid(milliseconds, secrets.randbits(_CHANCE_BITS))}{_SUFFIX}"
+
+
+def _moment(name: str) -> int:
+    try:
+        return moment(name) if _NAME.fullmatch(name) else 0
+    except ValueError:
+        return 0
