@@ -47,7 +47,7 @@ def _one(figures: Figures, calls: int, *, short: bool) -> None:
         output = lab.output("usage")
         patient = (f"--timeout={_PATIENT:g}",) if short else ()
         with lab.start(output, *options, *patient) as client:
-            lab.await_traffic(client, 0)
+            lab.await_requests(client)
             time.sleep(_AMID)
             client.send(signal.SIGTERM)
             asked_at = time.monotonic()

@@ -131,9 +131,9 @@ class Campaign:
             return client.kill()
 
     def _amid_calls(self, name: str, output: Path) -> Done:
-        since = self._lab.journal_size()
+        since = len(self._lab.journal())
         with self._start(name, output) as client:
-            self._lab.await_traffic(client, since)
+            self._lab.await_requests(client, since=since)
             time.sleep(self._chance.uniform(0.0, 0.3))
             return client.kill()
 

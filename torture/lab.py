@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from tests.judging.evidence import Terms, judge
-from tests.judging.facts import Fact, Halted
+from tests.judging.facts import Asked, Fact, Halted
 from tests.judging.manners import Plan
 from tests.judging.outputs import Output, Record, read_output
 from tests.judging.rules import Violation
@@ -113,13 +113,10 @@ class Lab:
         """Return what the vendor saw so far; the list grows with every look."""
         return self.vendor.facts()
 
-    def journal_size(self) -> int:
-        """Return a number that grows with everything the vendor sees."""
-        return self._journal.stat().st_size
-
-    def await_traffic(self, client: Client, since: int, size: int = 1) -> None:
-        """Wait until the journal outgrew `since` by `size` bytes, or the client has ended."""
-        while self.journal_size() < since + size and client.is_running:
+    def await_requests(self, client: Client, many: int = 1, *, since: int = 0) -> None:
+        """Wait until the journal has so many requests behind its first `since` facts, or the client has ended."""
+        # Counted are requests alone: the vendor also notes when it stood still itself.
+        while client.is_running and sum(isinstance(fact, Asked) for fact in self.journal()[since:]) < many:
             time.sleep(0.002)
 
     def await_halt(self, client: Client) -> Halted | None:

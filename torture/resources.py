@@ -34,6 +34,7 @@ _UNDELIVERED: Final = 48  # calls that are in flight, answered, or being written
 _INTERVAL: Final = (10.0, 4.0)
 _CROWD: Final = (500, 150)
 _HOUR: Final = 3600.0
+_AMID: Final = 8  # requests
 _SOON: Final = 120.0  # far less than an hour, whatever else the machine does
 
 
@@ -104,7 +105,7 @@ def _fill_up_amid_calls(lab: Lab, disk: Path, output: Path) -> int:
     """Return the exit code of a client whose disk is full for a while."""
     filler = disk / "filler"
     with lab.start(output, *_RUN) as client:
-        lab.await_traffic(client, 0, 4096)
+        lab.await_requests(client, _AMID)
         _fill(filler)
         code = client.wait().code
     filler.unlink()
@@ -166,7 +167,7 @@ def _read_only_state(figures: Figures) -> None:
         lab.state = disk / "state"
         output = lab.output("usage")
         with lab.start(output, *_RUN) as client:
-            lab.await_traffic(client, 0, 4096)
+            lab.await_requests(client, _AMID)
             client.kill()
         lab.lost = _UNDELIVERED
         remount(disk, "ro")

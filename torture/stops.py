@@ -35,7 +35,7 @@ def run(figures: Figures, *, short: bool) -> None:
     with Lab(figures, population, plan=_PLAN, pace=pace) as lab, ExitStack() as stack:
         options = ["--wait=0", f"--max-in-flight={IN_FLIGHT}"]
         clients = [stack.enter_context(lab.start(lab.output(f"process-{n}"), *options)) for n in range(PROCESSES)]
-        lab.await_traffic(clients[0], 0)
+        lab.await_requests(clients[0])
         time.sleep(_AMID)
         began, ended = _stand_still(clients[0], seconds)
         figures.codes("exit codes", [client.wait(seconds + 120).code for client in clients])
