@@ -7,11 +7,12 @@ subjects and months, never with records. `draw_up` makes statements of it.
 from __future__ import annotations
 
 from .books import Books, NewerError
+from .clerk import draw_up
 from .contents import Content, Lack, Number, Row
-from .months import Calendar, Moment, days_in, month_name, month_named
+from .months import Calendar, Moment, days_in, is_whole_month, month_name, month_named
 from .outages import Outage
 from .spans import Span, Trouble
-from .statement import Basis, Line, Report, Section, State, Statement, draw_up
+from .statement import Basis, Line, Report, Section, State, Statement
 from .tariffs import Charge, Price, Rounding, Tariff, Tier
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Trouble",
     "days_in",
     "draw_up",
+    "is_whole_month",
     "month_name",
     "month_named",
 ]

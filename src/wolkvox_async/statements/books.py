@@ -20,7 +20,7 @@ from .contents import Gathering
 from .months import Calendar, Moment, month_of_window
 from .runs import Runs
 from .spans import MESSAGE, Span, Trouble
-from .subjects import Key, Subject, Told
+from .subjects import CallName, Key, Subject, Told
 
 _DROPPED: Final = GapReason.CLOSING.value
 _NOT_DUE: Final = ErrorKind.NOT_DUE.value
@@ -78,8 +78,10 @@ class Books:
         self.records += 1
 
     def end(self) -> None:
-        """Take note that a file ends here, and that what comes next is another one."""
-        self._forget()
+        """Take note that no `call` record comes for the rows so far: here a file ends, or another call begins."""
+        if self._rows is not None:
+            self.unmarked += self._rows.count
+            self._rows = None
 
     def _run(self, record: Mapping[str, Any]) -> None:
         calls = record.get("calls")
@@ -95,14 +97,9 @@ class Books:
         rows, run, call = self._rows, record["run"], record["call"]
         # Numbered anew, it is the same call once more.
         if rows is None or rows.call != call or rows.run != run or record["n"] == 1:
-            self._forget()
+            self.end()
             rows = self._rows = Gathering(run, call)
         rows.add(record)
-
-    def _forget(self) -> None:
-        if self._rows is not None:
-            self.unmarked += self._rows.count
-            self._rows = None
 
     def _call(self, record: Mapping[str, Any]) -> None:
         rows = self._gathered(record["run"], record["call"])
@@ -124,21 +121,19 @@ class Books:
         if rows.call == call and rows.run == run:
             self._rows = None
             return rows
-        self._forget()
+        self.end()
         return None
 
     def _told(self, record: Mapping[str, Any], moment: Moment) -> Told:
-        slot, window = record["slot"], record["window"]
+        window = record["window"]
         return Told(
-            record["run"],
-            record["call"],
-            moment,
-            moment.at - int(record["seconds"] * 1000),
-            slot,
-            record["closing"],
-            record["rows"],
-            None if window is None else (window["from"], _text(window["to"])),
-            record.get("truncated", False),
+            call=_name(record),
+            moment=moment,
+            begun=moment.at - int(record["seconds"] * 1000),
+            closing=record["closing"],
+            rows=record["rows"],
+            window=None if window is None else (window["from"], _text(window["to"])),
+            truncated=record.get("truncated", False),
         )
 
     def _failed(self, record: Mapping[str, Any], moment: Moment, subject: Subject) -> None:
@@ -149,20 +144,17 @@ class Books:
         trouble = Trouble.FAILED if record["outcome"] == "failed" else Trouble.SKIPPED
         message = _text(error["message"])[:MESSAGE]
         span = Span(trouble, _text(error["kind"]), due.at, due.at, closing=record["closing"], message=message)
-        month = _month_of(record["window"])
-        told = due if month is None else due._replace(month=month)
-        subject.missed(span, told, (record["run"], record["call"], slot))
+        subject.failed(span, _within(due, record["window"]), _name(record))
 
     def _gap(self, record: Mapping[str, Any]) -> None:
-        self._forget()
+        self.end()
         moment = self.calendar.moment(record["slot"])
         subject = self._subject(record, moment, watching=True)
         if subject is None or record["reason"] == _DROPPED:
             return
         self.latest = max(self.latest, moment.at)
         span = Span(Trouble.GAP, _text(record["reason"]), moment.at, moment.at, closing=record["closing"])
-        month = _month_of(record.get("window"))
-        subject.missed(span, moment if month is None else moment._replace(month=month), slot=record["slot"])
+        subject.lacked(span, _within(moment, record.get("window")), record["slot"])
 
     def _subject(self, record: Mapping[str, Any], moment: Moment, *, watching: bool) -> Subject | None:
         """Return what a record is about; None where it is about a tenant that is not wanted."""
@@ -183,8 +175,13 @@ class Books:
         return subject
 
 
-def _month_of(window: Mapping[str, str] | None) -> int | None:
-    return None if window is None else month_of_window(window["from"])
+def _name(record: Mapping[str, Any]) -> CallName:
+    return CallName(record["run"], record["call"], record["slot"])
+
+
+def _within(moment: Moment, window: Mapping[str, str] | None) -> Moment:
+    """Return a moment as one of the month that is asked for."""
+    return moment if window is None else moment._replace(month=month_of_window(window["from"]))
 
 
 def _text(value: Any) -> str:

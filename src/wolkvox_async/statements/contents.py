@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 Number: TypeAlias = int | Decimal
 
-MOST_ROWS: Final = 1_000
+KEPT_ROWS: Final = 1_000
 
 _LABEL: Final = 200  # characters kept of what the vendor calls a row
 _SENT: Final = 40
@@ -97,7 +97,7 @@ class Gathering:
         """Take a `row` record."""
         self.count += 1
         piece = _piece(record["row"], record["items"])
-        if self.count <= MOST_ROWS:
+        if self.count <= KEPT_ROWS:
             self._kept.append(piece)
         elif _is_total(piece):
             self._total = piece.items
@@ -113,7 +113,7 @@ class Gathering:
         pieces = [piece for piece in self._kept if not _is_total(piece)]
         total = next((piece.items for piece in self._kept if _is_total(piece)), self._total)
         rows = _rows(pieces or self._kept)
-        if self.count > MOST_ROWS:
+        if self.count > KEPT_ROWS:
             rows = (*rows, Row("...", self._rest if self._rest_known else None))
         return _together(rows, self.count, total, counted=any(piece.counted for piece in self._kept))
 

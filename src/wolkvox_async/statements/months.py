@@ -93,6 +93,11 @@ def month_of_window(begin: str) -> int:
     return month
 
 
+def is_whole_month(since: str, until: str) -> bool:
+    """Whether a window, in the vendor's notation, is a month from its first second to its last."""
+    return since[6:] == "01000000" and until == f"{since[:6]}{days_in(month_of_window(since))}235959"
+
+
 def month_name(month: int) -> str:
     """Write a month: `2026-11`."""
     return f"{month // 12:04d}-{month % 12 + 1:02d}"

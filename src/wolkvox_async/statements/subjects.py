@@ -19,7 +19,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from .contents import EMPTY, INCOMPLETE, UNSEEN, Content, Gathering
-from .months import Calendar, Moment, days_in, month_of_window
+from .months import Calendar, Moment, days_in, is_whole_month, month_of_window
 from .pages import Page, Reading
 from .spans import Span, add_span
 
@@ -44,14 +44,20 @@ class Key:
     dated: bool = False
 
 
+class CallName(NamedTuple):
+    """What records call a call: its `id` within its run, and its slot where it is of a watch."""
+
+    run: str
+    id: str
+    slot: str | None
+
+
 class Told(NamedTuple):
     """A call that was answered, as its record tells it; `begun` (Unix ms) its last attempt."""
 
-    run: str
-    call: str
+    call: CallName
     moment: Moment
     begun: int
-    slot: str | None
     closing: bool
     rows: int
     window: tuple[str, str] | None
@@ -71,7 +77,7 @@ class Subject:
         # The last answer with its run, for those that repeat it.
         self._before: tuple[str, Content] | None = None
         # Failed calls of passes, which may yet be taken up again: the last few.
-        self._failed: Final[dict[tuple[str, str], Span]] = {}
+        self._failed: Final[dict[CallName, Span]] = {}
         self._ongoing: tuple[int, Span] | None = None
         self._slot: str | None = None
         # The month that a closing reading ended elsewhere, and when.
@@ -95,7 +101,7 @@ class Subject:
 
     def answered(self, told: Told, rows: Gathering | None, *, empty: bool) -> None:
         """Note a call that ended ok or empty, with the rows that stood before it."""
-        self._settle(told.run, told.call, told.slot)
+        self._settle(told.call)
         self._ongoing = None
         content = EMPTY if empty else self._content(told, rows)
         if told.window is not None:
@@ -113,16 +119,15 @@ class Subject:
         elif rows is not None or told.rows:
             content = INCOMPLETE
         else:
-            content = self._before[1] if self._before is not None and self._before[0] == told.run else UNSEEN
-        self._before = (told.run, content)
+            content = self._before[1] if self._before is not None and self._before[0] == told.call.run else UNSEEN
+        self._before = (told.call.run, content)
         return content
 
     def _take_dated(self, told: Told, window: tuple[str, str], content: Content) -> None:
         since, until = window
         month = month_of_window(since)
         day = told.moment.day if told.moment.month == month else 0
-        whole = since[6:] == "01000000" and until == f"{since[:6]}{days_in(month)}235959"
-        closing = whole and told.moment.month > month
+        closing = told.moment.month > month and is_whole_month(since, until)
         self.page(month).take(Reading(until, told.moment.at, content, closing, since), day)
 
     def _place(self, told: Told) -> tuple[int, int, bool]:
@@ -152,31 +157,35 @@ class Subject:
             self.page(month - 1).spans.extend(early.spans)
         return month - 1, days_in(month - 1)
 
-    def missed(
-        self, span: Span, moment: Moment, call: tuple[str, str, str | None] | None = None, *, slot: str | None = None
-    ) -> None:
-        """Note a `slot` without a reading, or the `call` (run, id, slot) that brought none, at `moment`."""
-        if call is not None:
-            self._settle(*call)
-        elif slot == self._slot:
-            return  # told of twice, as a call and as a gap: the call counts
+    def failed(self, span: Span, moment: Moment, call: CallName) -> None:
+        """Note a `call` that brought no reading, at `moment`."""
+        self._settle(call)
+        found = self._missed(span, moment)
+        if found is not None and call.slot is None:
+            self._remember(call, found)
+
+    def lacked(self, span: Span, moment: Moment, slot: str) -> None:
+        """Note a `slot` without a reading, at `moment`; where it is told of as a call too, the call counts."""
+        if slot != self._slot:
+            self._missed(span, moment)
+
+    def _missed(self, span: Span, moment: Moment) -> Span | None:
         month = self._month_closed(moment) if span.closing else moment.month
         ongoing = None if self._ongoing is None or self._ongoing[0] != month else self._ongoing[1]
         found = add_span(self.page(month).spans, span, ongoing)
         self._ongoing = None if found is None else (month, found)
-        if found is not None and call is not None and call[2] is None:
-            self._remember(call[:2], found)
+        return found
 
     def _month_closed(self, moment: Moment) -> int:
         soon = self._calendar.turn(moment.month + 1) - moment.at <= _FARTHEST
         return moment.month if soon else moment.month - 1
 
-    def _settle(self, run: str, call: str, slot: str | None) -> None:
+    def _settle(self, call: CallName) -> None:
         """Forget that a call failed before: its last record counts."""
-        self._slot = slot
-        if slot is not None or not self._failed:
+        self._slot = call.slot
+        if call.slot is not None or not self._failed:
             return
-        span = self._failed.pop((run, call), None)
+        span = self._failed.pop(call, None)
         if span is None:
             return
         span.count -= 1
@@ -185,7 +194,7 @@ class Subject:
             for page in self.months.values():
                 page.spans = [each for each in page.spans if each is not span]
 
-    def _remember(self, call: tuple[str, str], span: Span) -> None:
+    def _remember(self, call: CallName, span: Span) -> None:
         if len(self._failed) >= _REMEMBERED:
             del self._failed[next(iter(self._failed))]
         self._failed[call] = span

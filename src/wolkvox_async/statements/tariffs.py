@@ -7,7 +7,7 @@ quantity costs what its own tier says.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -75,6 +75,10 @@ class Tariff:
         parts = tuple(_parts(price, Fraction(quantity)))
         exact = sum((part.quantity * Fraction(part.price) for part in parts), Fraction()) / Fraction(price.per)
         return Charge(rounded(exact, self.decimals, self.rounding), parts, price.per)
+
+    def total(self, amounts: Iterable[Decimal | None]) -> Decimal:
+        """Add up the amounts that there are; none at all come to 0, with the currency's decimals."""
+        return sum((amount for amount in amounts if amount is not None), Decimal(f"0E-{self.decimals}"))
 
 
 def _parts(price: Price, quantity: Fraction) -> list[Part]:

@@ -82,6 +82,12 @@ def test_an_amount_has_the_decimals_of_its_currency_unless_others_are_named(
     assert read_prices(written(tmp_path, text)).tariff.decimals == decimals
 
 
+@pytest.mark.parametrize("mode", ["[]", "{}", "5", "null", '"off"'])
+def test_a_mode_of_any_kind_that_is_none_is_a_mistake(tmp_path: Path, mode: str) -> None:
+    text = f'{{"currency":"COP","rounding":{{"mode":{mode}}},"endpoints":{{"vision":{{"price":1}}}}}}'
+    assert mistakes(tmp_path, text) == ["1:38: mode must be half-up or half-even or up or down"]
+
+
 def test_every_mistake_is_said_at_once_with_its_place(tmp_path: Path) -> None:
     text = """{"curency": "COP", "rounding": {"decimals": 7, "mode": "off"},
 "endpoints": {

@@ -16,6 +16,8 @@ from tests.apps.commands import PROGRAM
 from tests.statements.told import answer, gap
 from wolkvox_async.apps.cli.group import cli
 from wolkvox_async.apps.reporting import program, reading
+from wolkvox_async.apps.reporting.sources import Oddity, Source
+from wolkvox_async.statements import Report
 
 
 @pytest.fixture(autouse=True)
@@ -177,6 +179,24 @@ def test_what_a_later_version_wrote_is_said_in_red() -> None:
     assert code(done) == 0
     assert "later.jsonl: a later version wrote it: install that one" in done.stderr
     assert "later.jsonl: a later version wrote it; this one may not" in Path("report.html").read_text()
+
+
+def test_what_is_odd_is_said_in_the_language_that_is_spoken() -> None:
+    Path("odd.jsonl").write_bytes(Path("usage.jsonl").read_bytes() + b'no record\n{"type":')
+    done = invoke("odd.jsonl", env={"WOLKVOX_LANG": "es"})
+    assert done.stderr.splitlines()[1:] == [
+        "falta: 1 lectura de cierre, 1 lectura prevista que no se hizo",
+        "odd.jsonl: la línea 8 no es un registro",
+        "odd.jsonl: su última línea está cortada y no se cuenta",
+    ]
+
+
+def test_everything_that_can_be_odd_is_told_of() -> None:
+    odd = Source("a.zst", None, strange=1, first_strange=1, torn=True, cut=True, differs=True, newer=True)
+    assert odd.oddities == list(Oddity)
+    made = program.Done(Report((), (), (), dropped_runs=0, unmarked=0, as_of=0), (odd,), 0)
+    _, *said = program.told(made, program.Order((), "r.html", 0))
+    assert [line.partition(": ")[0] for line in said] == ["a.zst"] * len(Oddity)
 
 
 def test_a_month_between_others_may_be_named() -> None:

@@ -27,7 +27,7 @@ from tests.apps.serving.shown import (
     slot_of,
     subjects,
 )
-from wolkvox_async.apps.serving.board import MOST_ROWS, Board
+from wolkvox_async.apps.serving.board import ADDED_ROWS, Board
 from wolkvox_async.apps.serving.conditions import Condition, condition
 from wolkvox_async.apps.serving.documents import Sums, detail, status
 from wolkvox_async.apps.serving.outlines import line, outline
@@ -73,8 +73,8 @@ def test_rows_without_items_have_no_sum() -> None:
 def test_an_answer_with_very_many_rows_is_counted_but_not_added_up() -> None:
     (subject,) = subjects(operation())
     board, _ = board_of(subject)
-    board.observe(settled(subject, rows(*[1] * (MOST_ROWS + 1))), BEGUN)
-    assert (only(board).items, only(board).rows, board.totals.rows) == (None, MOST_ROWS + 1, MOST_ROWS + 1)
+    board.observe(settled(subject, rows(*[1] * (ADDED_ROWS + 1))), BEGUN)
+    assert (only(board).items, only(board).rows, board.totals.rows) == (None, ADDED_ROWS + 1, ADDED_ROWS + 1)
 
 
 def test_a_failure_is_shown_with_its_error_and_the_last_good_reading_stays_known() -> None:

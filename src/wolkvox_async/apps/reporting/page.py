@@ -25,7 +25,7 @@ from wolkvox_async.statements import (
     Statement,
     Tariff,
     Trouble,
-    days_in,
+    is_whole_month,
 )
 
 from .formats import Formats, Language
@@ -141,9 +141,7 @@ class _View:
 
     def _total(self, statements: Sequence[Statement]) -> Decimal | None:
         tariff = self._setting.tariff
-        if tariff is None:
-            return None
-        return sum((one.amount or Decimal() for one in statements), Decimal(f"0E-{tariff.decimals}"))
+        return None if tariff is None else tariff.total(one.amount for one in statements)
 
     def _troubles(self, statement: Statement) -> list[str]:
         kinds = ("unclosed", "gaps", "failed", "skipped")
@@ -198,8 +196,7 @@ class _View:
         if line.reading is None or not line.reading.until:
             return ""
         since, until = line.reading.since, line.reading.until
-        month = int(since[:4]) * 12 + int(since[4:6]) - 1
-        if since[6:] == "01000000" and until == f"{since[:6]}{days_in(month)}235959":
+        if is_whole_month(since, until):
             return self._say("window_all")
         return self._say("window", first=_day(since), last=_day(until))
 

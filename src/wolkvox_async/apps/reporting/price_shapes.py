@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-_MONEY: Final = r"^[0-9]{1,15}(\.[0-9]{1,12})?$"
+from wolkvox_async.statements import Rounding
+
+MONEY: Final = r"[0-9]{1,15}(\.[0-9]{1,12})?"
+CURRENCY: Final = r"\S{1,8}"
+MOST_DECIMALS: Final = 6
 
 Decimals = Annotated[
     Any,
-    Field(json_schema_extra={"anyOf": [{"type": "string", "pattern": _MONEY}, {"type": "number", "minimum": 0}]}),
+    Field(json_schema_extra={"anyOf": [{"type": "string", "pattern": f"^{MONEY}$"}, {"type": "number", "minimum": 0}]}),
 ]
+
+Mode = Annotated[Any, Field(json_schema_extra={"type": "string", "enum": [mode.value for mode in Rounding]})]
 
 
 class _Shape(BaseModel):
@@ -41,9 +47,11 @@ class PriceShape(_Shape):
 class RoundingShape(_Shape):
     """What becomes of parts of the smallest amount, line by line."""
 
-    decimals: Annotated[int, Field(json_schema_extra={"minimum": 0, "maximum": 6})] = Field(default_factory=lambda: 2)
+    decimals: Annotated[int, Field(json_schema_extra={"minimum": 0, "maximum": MOST_DECIMALS})] = Field(
+        default_factory=lambda: 2
+    )
     """How many decimals an amount has; without it those that ISO 4217 gives its currency: 0 for `CLP`, 2 for `COP`."""
-    mode: Literal["half-up", "half-even", "up", "down"] = Field(default="half-up")
+    mode: Mode = Field(default=Rounding.HALF_UP.value)
     """`half-up` (commercial), `half-even`, `up` or `down`."""
 
 
@@ -54,7 +62,7 @@ class PricesShape(_Shape):
 
     schema_reference: str = Field(default="", alias="$schema")
     """Where an editor finds this schema."""
-    currency: Annotated[str, Field(json_schema_extra={"pattern": r"^\S{1,8}$"})]
+    currency: Annotated[str, Field(json_schema_extra={"pattern": f"^{CURRENCY}$"})]
     """The currency as it is to be printed: `COP`, `USD`, `EUR`."""
     rounding: RoundingShape = Field(default_factory=RoundingShape)
     """How amounts are rounded; without it to the decimals of the currency, half up."""

@@ -24,11 +24,11 @@ from wolkvox_async.settings.places import Path
 from wolkvox_async.spelling import kind_of, shown
 from wolkvox_async.statements import Price, Rounding, Tariff, Tier
 
-from .price_shapes import PriceShape, PricesShape, RoundingShape, TierShape
+from .price_shapes import CURRENCY, MONEY, MOST_DECIMALS, PriceShape, PricesShape, RoundingShape, TierShape
 
-_MONEY: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,12})?")
-_CURRENCY: Final = re.compile(r"\S{1,8}")
-_DECIMALS: Final = range(7)
+_MONEY: Final = re.compile(MONEY)
+_CURRENCY: Final = re.compile(CURRENCY)
+_DECIMALS: Final = range(MOST_DECIMALS + 1)
 # ISO 4217; what is in neither has 2.
 _WITHOUT: Final = re.compile("BIF|CLP|DJF|GNF|ISK|JPY|KMF|KRW|PYG|RWF|UGX|UYI|VND|VUV|XAF|XOF|XPF")
 _WITH_THREE: Final = re.compile("BHD|IQD|JOD|KWD|LYD|OMR|TND")
@@ -89,8 +89,6 @@ def _complain(kind: str, at: Path, value: Any, complaints: Complaints) -> None:
             known = _keys(at[:-1])
             hint = complaints.propose(str(at[-1]), known) or f": {_noun(at[:-1])} knows {', '.join(known)}"
             complaints.add(at, f"unknown key {shown(str(at[-1]))}{hint}", on_key=True)
-        case "literal_error":
-            complaints.add(at, "mode must be half-up or half-even or up or down")
         case _:
             complaints.add(at, f"{_noun(at)} must be {_EXPECTED.get(kind, 'something else')}, not {_met(value, at)}")
 
@@ -146,9 +144,9 @@ class _Reader:
     def tariff(self, value: Mapping[str, Any]) -> Tariff:
         rounding = _object(value.get("rounding"))
         currency = value.get("currency")
-        decimals, mode = rounding.get("decimals", _decimals_of(currency)), rounding.get("mode", "half-up")
+        decimals = rounding.get("decimals", _decimals_of(currency))
         if type(decimals) is int and decimals not in _DECIMALS:
-            self._complaints.add(("rounding", "decimals"), "decimals must be from 0 to 6")
+            self._complaints.add(("rounding", "decimals"), f"decimals must be from 0 to {MOST_DECIMALS}")
         if isinstance(currency, str) and not (_CURRENCY.fullmatch(currency) and currency.isprintable()):
             self._complaints.add(("currency",), "currency must have 1 to 8 characters, no spaces: such as COP")
         if value.get("endpoints") == {}:
@@ -160,7 +158,14 @@ class _Reader:
                 self._complaints.add(("endpoints", api), f"{shown(name)} has a price already", on_key=True)
             if isinstance(one, dict):
                 prices[name] = self._price(one, ("endpoints", api))
-        return Tariff(str(currency), prices, decimals, Rounding(mode) if mode in set(Rounding) else Rounding.HALF_UP)
+        return Tariff(str(currency), prices, decimals, self._mode(rounding))
+
+    def _mode(self, rounding: Mapping[str, Any]) -> Rounding:
+        try:
+            return Rounding(rounding.get("mode", Rounding.HALF_UP))
+        except ValueError:
+            self._complaints.add(("rounding", "mode"), f"mode must be {' or '.join(Rounding)}")
+            return Rounding.HALF_UP
 
     def _price(self, value: Mapping[str, Any], at: Path) -> Price:
         per = self._number(value.get("per", 1), (*at, "per"))

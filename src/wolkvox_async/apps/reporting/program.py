@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,13 +14,13 @@ from wolkvox_async.catalog import Catalog
 from wolkvox_async.errors import ConfigurationError, Mistake
 from wolkvox_async.spelling import did_you_mean, shown
 from wolkvox_async.statements import Books, Calendar, Report, Tariff, draw_up, month_name, month_named
-from wolkvox_async.windows import timezone
+from wolkvox_async.windows import DEFAULT_TIMEZONE, timezone
 
 from . import reading, writing
 from .formats import Language
 from .sheet import BEGINS as SHEET_BEGINS
 from .sheet import sheet
-from .sources import Source, find
+from .sources import Oddity, Source, find
 
 if TYPE_CHECKING:
     from .prices import Prices
@@ -37,6 +38,13 @@ _TROUBLES: Final = (
     ("call failed", "calls failed"),
     ("call was not made", "calls were not made"),
 )
+_ODDITIES: Final[Mapping[Oddity, str]] = {
+    Oddity.STRANGE: "{strange:,} lines are no records (the first is line {first:,})",
+    Oddity.TORN: "its last line is torn off and not counted",
+    Oddity.CUT: "it ends in the middle of what is packed",
+    Oddity.DIFFERS: "it does not hold what its manifest says",
+    Oddity.NEWER: "a later version wrote it: install that one",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,7 @@ class Order:
     tenant: str | None = None
     language: Language = "en"
     prices: str | None = None
-    zone: str = "America/Bogota"
+    zone: str = DEFAULT_TIMEZONE
     tenants: str | None = None  # a tenants file, for its endpoints
 
 
@@ -64,11 +72,37 @@ class Done:
     records: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An order in which nothing is wrong, as far as can be told before anything is read."""
+
+    sources: list[Source]
+    months: list[int] | None
+    prices: Prices | None
+    catalog: Catalog
+    zone: tzinfo
+
+    @property
+    def tariff(self) -> Tariff | None:
+        return None if self.prices is None else self.prices.tariff
+
+
 def make(order: Order, known: Sequence[Mistake] = ()) -> Done:
     """Make the report, unless mistakes are `known`.
 
     Raises `ConfigurationError` with every mistake, `OutputError` where it cannot be written; then nothing is.
     """
+    asked = _checked(order, known)
+    writing.look_for_room([order.output] if order.csv is None else [order.output, order.csv])
+    books = Books(Calendar(asked.zone), tenant=order.tenant)
+    reading.read(asked.sources, books)
+    _refuse(_mistakes(books, order, asked))
+    report = draw_up(books, now=order.now, months=asked.months, tariff=asked.tariff, catalog=asked.catalog)
+    _write(report, order, asked)
+    return Done(report, tuple(asked.sources), books.records)
+
+
+def _checked(order: Order, known: Sequence[Mistake]) -> _Asked:
     sources, mistakes = find(order.files)
     mistakes = [*known, *mistakes, *_output_mistakes(order, sources)]
     months = _months(order.months, mistakes)
@@ -76,26 +110,23 @@ def make(order: Order, known: Sequence[Mistake] = ()) -> Done:
     catalog = _catalog(order.tenants, mistakes)
     if find_spec("jinja2") is None:
         mistakes.append(Mistake(NO_JINJA))
+    _refuse(mistakes)
+    return _Asked(sources, months, prices, catalog, timezone(order.zone))
+
+
+def _refuse(mistakes: Sequence[Mistake]) -> None:
     if mistakes:
         raise ConfigurationError(mistakes)
-    writing.look_for_room([order.output] if order.csv is None else [order.output, order.csv])
+
+
+def _write(report: Report, order: Order, asked: _Asked) -> None:
     from .page import Setting, page  # noqa: PLC0415 - it imports jinja2
 
-    zone = timezone(order.zone)
-    books = Books(Calendar(zone), tenant=order.tenant)
-    reading.read(sources, books)
-    tariff: Tariff | None = None if prices is None else prices.tariff
-    report = draw_up(books, now=order.now, months=months, tariff=tariff, catalog=catalog)
-    mistakes = _mistakes(books, order, months)
-    mistakes += [] if prices is None else prices.mistakes([*books.endpoints, *catalog.names()])
-    if mistakes:
-        raise ConfigurationError(mistakes)
-    setting = Setting(order.language, order.zone, zone, order.tenant, tariff)
-    outputs = [(order.output, page(report, sources, setting))]
+    setting = Setting(order.language, order.zone, asked.zone, order.tenant, asked.tariff)
+    outputs = [(order.output, page(report, asked.sources, setting))]
     if order.csv is not None:
-        outputs.append((order.csv, sheet(report, tariff)))
+        outputs.append((order.csv, sheet(report, asked.tariff)))
     writing.write_all(outputs)
-    return Done(report, tuple(sources), books.records)
 
 
 def _output_mistakes(order: Order, sources: Sequence[Source]) -> list[Mistake]:
@@ -143,8 +174,13 @@ def _catalog(path: str | None, mistakes: list[Mistake]) -> Catalog:
         return Catalog()
 
 
-def _mistakes(books: Books, order: Order, months: Sequence[int] | None) -> list[Mistake]:
-    """Say what was asked for and is not in the records."""
+def _mistakes(books: Books, order: Order, asked: _Asked) -> list[Mistake]:
+    """Say what was asked for and is not in the records, and which prices are for nothing."""
+    priced = [] if asked.prices is None else asked.prices.mistakes([*books.endpoints, *asked.catalog.names()])
+    return [*_absent(books, order, asked.months or ()), *priced]
+
+
+def _absent(books: Books, order: Order, months: Sequence[int]) -> list[Mistake]:
     if not books.records:
         return [Mistake("there are no records in what was read")]
     if order.tenant is not None and order.tenant not in books.tenants:
@@ -153,7 +189,7 @@ def _mistakes(books: Books, order: Order, months: Sequence[int] | None) -> list[
     there = books.months()
     if not there:
         return [Mistake("there is no call in what was read: only the records of calls and slots make a report")]
-    missing = [month for month in months or () if month not in there]
+    missing = [month for month in months if month not in there]
     known = _listed([month_name(month) for month in sorted(there, reverse=True)])
     return [Mistake(f"--month: there is nothing of {month_name(month)}: the records know {known}") for month in missing]
 
@@ -181,19 +217,14 @@ def told(done: Done, order: Order) -> list[str]:
         missing.append(_many(without, "line has no number", "lines have no number"))
     if missing:
         said.append(translated("missing: {what}", what=", ".join(missing)))
-    said += [f"{source.name}: {what}" for source in done.sources for what in _odd(source)]
+    said += [f"{source.name}: {_odd(source, oddity)}" for source in done.sources for oddity in source.oddities]
     return said
 
 
-def _odd(source: Source) -> list[str]:
-    found = {
-        f"{source.strange:,} lines are no records (the first is line {source.first_strange:,})": source.strange,
-        "its last line is torn off and not counted": source.torn,
-        "it ends in the middle of what is packed": source.cut and not source.is_growing,
-        "it does not hold what its manifest says": source.differs,
-        "a later version wrote it: install that one": source.newer,
-    }
-    return [what for what, holds in found.items() if holds]
+def _odd(source: Source, oddity: Oddity) -> str:
+    if oddity is Oddity.STRANGE and source.strange == 1:
+        return translated("line {first:,} is no record", first=source.first_strange)
+    return translated(_ODDITIES[oddity], strange=source.strange, first=source.first_strange)
 
 
 def _many(count: int, one: str, many: str) -> str:

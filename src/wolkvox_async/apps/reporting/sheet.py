@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from io import StringIO
 from typing import Any, Final
 
+from wolkvox_async.model import utc_text
 from wolkvox_async.statements import Lack, Line, Number, Report, Statement, Tariff, month_name
 
 COLUMNS: Final = (
@@ -66,7 +66,7 @@ def _cells(statement: Statement, server: str, line: Line, tariff: Tariff | None)
         "value": _number(line.value),
         "lack": "none" if content is None else content.lack.value if isinstance(content.lack, Lack) else "",
         "state": line.state.value,
-        "read_at": "" if reading is None else _moment(reading.at),
+        "read_at": "" if reading is None else utc_text(reading.at),
         "previous": _number(line.previous),
         "compared_with": "" if line.previous is None else line.basis.value,
         "change": _number(line.change),
@@ -91,8 +91,3 @@ def _safe(name: str, value: Any) -> Any:
 
 def _number(value: Number | None) -> int | str:
     return "" if value is None else value if isinstance(value, int) else f"{value:f}"
-
-
-def _moment(at: int) -> str:
-    seconds, milliseconds = divmod(at, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03}Z"

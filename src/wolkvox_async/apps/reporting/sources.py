@@ -14,6 +14,8 @@ import stat
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -39,6 +41,16 @@ _PACKED: Final = b"\x28\xb5\x2f\xfd"
 _TOO_LONG: Final = "this is no file of records: 64 MiB of it are one line"
 
 
+class Oddity(StrEnum):
+    """Why what was read of a source may not be all there is."""
+
+    STRANGE = "strange"
+    TORN = "torn"
+    CUT = "cut"
+    DIFFERS = "differs"
+    NEWER = "newer"
+
+
 @dataclass(slots=True)
 class Source:
     """A file of records, or standard input (without a path), and what was odd about it.
@@ -61,9 +73,21 @@ class Source:
     counts: Counts | None = field(default=None, repr=False)
 
     @property
+    def oddities(self) -> list[Oddity]:
+        """Why what was read may not be all there is; a file that is still being written may end anywhere."""
+        found = {
+            Oddity.STRANGE: self.strange > 0,
+            Oddity.TORN: self.torn,
+            Oddity.CUT: self.cut and not self.is_growing,
+            Oddity.DIFFERS: self.differs,
+            Oddity.NEWER: self.newer,
+        }
+        return [oddity for oddity, holds in found.items() if holds]
+
+    @property
     def is_odd(self) -> bool:
         """Whether what was read may not be all there is."""
-        return bool(self.strange or self.torn or self.differs or self.newer or (self.cut and not self.is_growing))
+        return bool(self.oddities)
 
     @property
     def is_growing(self) -> bool:
@@ -100,7 +124,7 @@ class Source:
             yield from pieces
             return
         decoder = zstd.ZstdDecompressor()
-        for piece in _chain(first, pieces):
+        for piece in chain((first,), pieces):
             packed = piece
             while packed or not decoder.needs_input:
                 if decoder.eof:
@@ -124,10 +148,13 @@ class Source:
         if rest:
             yield [rest]
 
+    def place(self) -> tuple[bool, str]:
+        """Return what sources are ordered by: standard input and pipes, which can be read only once, come last."""
+        is_file = self.path is not None and self.path.is_file()
+        return not is_file, self.first_moment() if is_file else ""
+
     def first_moment(self) -> str:
-        """Return when its first record is of, as text that sorts; standard input and pipes come last."""
-        if self.path is None or not self.path.is_file():
-            return "~"  # what can be read only once
+        """Return when a file's first record is of, as text that sorts."""
         head = Source(self.name, self.path)
         try:
             line = next((line for lines in head.passages() for line in lines if line), b"{}")
@@ -151,11 +178,6 @@ class _TooLongError(Exception):
     """A line is longer than any record."""
 
 
-def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
-
-
 def _pieces(file: BinaryIO) -> Iterator[bytes]:
     read = getattr(file, "read1", file.read)  # a pipe gives what there is
     while piece := read(_PIECE):
@@ -170,7 +192,7 @@ def find(patterns: Iterable[str]) -> tuple[list[Source], list[Mistake]]:
         for name in _expanded(pattern, mistakes):
             if (identity := _identity(name, mistakes)) is not None:
                 found.setdefault(identity, Source(_spoken(name), None if name == STANDARD_INPUT else Path(name)))
-    return sorted(found.values(), key=Source.first_moment), mistakes
+    return sorted(found.values(), key=Source.place), mistakes
 
 
 def _spoken(name: str) -> str:

@@ -54,5 +54,5 @@ def _tally(api: str, lines: list[Line], tariff: Tariff | None) -> Tally:
         sum(values),
         sum(before) if before and len(before) == len(values) else None,
         len(lines) - len(values),
-        sum(amounts, Decimal(f"0E-{tariff.decimals}")) if tariff is not None and amounts else None,
+        tariff.total(amounts) if tariff is not None and amounts else None,
     )

@@ -25,7 +25,7 @@ from .machines import Cluster
 from .months import Months
 from .tracks import Closing, Gap, Gaps, Track
 
-MOST_ROWS: Final = 1_000  # of one answer that are added up
+ADDED_ROWS: Final = 1_000  # of one answer; longer ones are not added up
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +264,7 @@ def _note(track: Track, outcome: Ok | Empty | Failed, now: int) -> None:
 
 def _items(rows: list[Any]) -> float | None:
     """Add up what rows say under `items`; None when they do not, or are too many to be added up in passing."""
-    if len(rows) > MOST_ROWS:
+    if len(rows) > ADDED_ROWS:
         return None
     found = [items for items in map(items_of, rows) if items is not None]
     return sum(found) if found else None
