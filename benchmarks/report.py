@@ -21,8 +21,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from wolkvox_async.testing.population import TIMEZONE
 from wolkvox_async.testing.readings import MonthProgress, reading
+from wolkvox_async.windows import DEFAULT_TIMEZONE
 
 from .laboratory import table
 from .report_sample import Sample
@@ -107,7 +107,7 @@ def _compare(sample: Sample, sheet: Path) -> int:
     with sheet.open() as file:
         for row in csv.DictReader(file):
             found[row["month"], row["tenant"], row["operation"], row["endpoint"]] = row["value"]
-    progress, wrong = MonthProgress(TIMEZONE), 0
+    progress, wrong = MonthProgress(DEFAULT_TIMEZONE), 0
     for month, unix in sample.last_slots():
         progress.move(unix)
         for subject in sample.subjects:

@@ -21,10 +21,11 @@ from zoneinfo import ZoneInfo
 
 from wolkvox_async.adapters.jsonlines.compression import Packer
 from wolkvox_async.catalog import BILLING, Endpoint
-from wolkvox_async.testing.population import TIMEZONE, SimulatedOperation, populate
+from wolkvox_async.testing.population import SimulatedOperation, populate
 from wolkvox_async.testing.readings import MonthProgress, reading
+from wolkvox_async.windows import DEFAULT_TIMEZONE
 
-ZONE: Final = ZoneInfo(TIMEZONE)
+ZONE: Final = ZoneInfo(DEFAULT_TIMEZONE)
 
 _ROW: Final = (
     b'{"type":"row","run":"%b","call":"%b","n":1,%b,"api":"%b","slot":"%b","at":"%b","items":%d,"row":{"operation":"%b",'
@@ -94,7 +95,7 @@ class Sample:
     def _day(self, day: datetime, *, begins: bool, ends: bool) -> Iterator[bytes]:
         if begins:
             yield _event(b"started", day)
-        progress = MonthProgress(TIMEZONE)
+        progress = MonthProgress(DEFAULT_TIMEZONE)
         turns = (day + timedelta(1)).day == 1
         for second in range(0, 86_400, self.step):
             slot = day + timedelta(seconds=second)

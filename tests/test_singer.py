@@ -177,6 +177,11 @@ def test_the_catalogue_selects_everything_as_it_is_printed() -> None:
     }
 
 
+def test_nobody_adds_a_column_by_mistake() -> None:
+    with pytest.raises(TypeError):
+        STREAMS["rows"].columns["more"] = {}  # type: ignore[index]
+
+
 def test_what_is_not_selected_is_left_out_but_for_keys() -> None:
     document: dict[str, Any] = json.loads(json.dumps(catalog()))
     for stream in document["streams"]:

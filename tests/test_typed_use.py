@@ -190,7 +190,8 @@ async def test_a_typed_program_embeds_the_engine_with_parts_of_its_own() -> None
 
 
 async def test_a_typed_notebook_gathers_a_whole_pass() -> None:
-    found = await fetch_all(load_tenants(TENANTS), apis=["interactions"], parts=Parts(transport=MyTransport()))
+    parts = Parts(transport=MyTransport())
+    found = await fetch_all(load_tenants(TENANTS), apis=["interactions"], parts=parts, max_in_flight="auto")
     assert_type(found, Gathered)
     assert_type(found.rows, list[RowRecord])
     assert_type(found.calls, list[CallRecord])

@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any, Final, NoReturn, TypeAlias
 from urllib.parse import urlencode
 
-from .windows import Window
+from .windows import DEFAULT_TIMEZONE, Window
 
 TOKEN_LENGTH: Final = range(8, 513)
 
@@ -111,7 +111,7 @@ class Operation:
     name: str
     server: str
     token: Token
-    timezone: str = "America/Bogota"
+    timezone: str = DEFAULT_TIMEZONE
 
     @property
     def path(self) -> str:
@@ -142,6 +142,12 @@ class Reach:
     part_of: str | None = None
 
 
+def utc_text(at: int) -> str:
+    """Write a moment (Unix milliseconds) as records do."""
+    seconds, milliseconds = divmod(at, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{milliseconds:03}Z"
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
     """One due time of what is watched; times in Unix milliseconds.
@@ -165,8 +171,7 @@ class Slot:
     @property
     def text(self) -> str:
         """The due time as records write it."""
-        seconds, milliseconds = divmod(self.due, 1000)
-        return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{milliseconds:03}Z"
+        return utc_text(self.due)
 
 
 class GapReason(StrEnum):

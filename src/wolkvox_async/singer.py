@@ -48,14 +48,18 @@ class Stream(NamedTuple):
     columns: Mapping[str, Schema]
 
 
+def _stream(key: tuple[str, ...], columns: dict[str, Schema]) -> Stream:
+    return Stream(key, MappingProxyType(columns))
+
+
 STREAMS: Final[Mapping[str, Stream]] = MappingProxyType(
     {
-        "rows": Stream(
+        "rows": _stream(
             ("call", "n"),
             {"call": _KEY_TEXT, "n": _KEY_COUNT, **_WHERE, "at": _MOMENT, "items": _NUMBER, "row": _TEXT}
             | {f"row_{name}": _TEXT for name in _BILLING},
         ),
-        "calls": Stream(
+        "calls": _stream(
             ("call",),
             {
                 "call": _KEY_TEXT,
@@ -71,7 +75,7 @@ STREAMS: Final[Mapping[str, Stream]] = MappingProxyType(
             | {"status": _COUNT, "code": _TEXT, "msg": _TEXT, "next_at": _MOMENT}
             | {"error_kind": _TEXT, "error_message": _TEXT, "error_retryable": _YES_NO},
         ),
-        "runs": Stream(
+        "runs": _stream(
             ("run",),
             {"run": _KEY_TEXT, "event": _TEXT, "at": _MOMENT, "version": _TEXT, "seconds": _NUMBER}
             | dict.fromkeys(_SUMS, _COUNT),
@@ -172,14 +176,14 @@ def selected(document: Mapping[str, Any]) -> Selection:
     found: dict[str, frozenset[str]] = {}
     try:
         for entry in document["streams"]:
-            stream = STREAMS.get(entry.get("tap_stream_id") or entry["stream"])
+            name = entry.get("tap_stream_id") or entry["stream"]
+            stream = STREAMS.get(name)
             if stream is None:
                 continue
             said = {tuple(one["breadcrumb"]): _is_wanted(one["metadata"]) for one in entry.get("metadata", ())}
             if said.get(()) is False or (said.get(()) is None and entry.get("selected") is False):
                 continue
-            columns = (name for name in stream.columns if name in stream.key or _of_column(said, name))
-            found[entry.get("tap_stream_id") or entry["stream"]] = frozenset(columns)
+            found[name] = frozenset(one for one in stream.columns if one in stream.key or _of_column(said, one))
     except (KeyError, TypeError, AttributeError):
         raise ValueError("this is no Singer catalogue: make one with --discover") from None
     return found

@@ -16,6 +16,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 VENDOR_FORMAT: Final = "%Y%m%d%H%M%S"
+DEFAULT_TIMEZONE: Final = "America/Bogota"
 
 _SECOND: Final = timedelta(seconds=1)
 _DAY: Final = timedelta(days=1)

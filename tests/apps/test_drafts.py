@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -112,3 +114,26 @@ def test_an_addition_keeps_the_mode_of_the_file_and_follows_a_link(tmp_path: Pat
     assert link.is_symlink()
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
     assert len(survey_tenants(link).tenants.entries) == 2
+
+
+def test_without_links_a_new_file_appears_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "link", _no_links)
+    create(tmp_path / "tenants.json", GLOBEX)
+    assert [entry.path for entry in survey_tenants(tmp_path / "tenants.json").tenants.entries] == ["globex/main"]
+    assert [path.name for path in tmp_path.iterdir()] == ["tenants.json"]
+
+
+def test_without_links_no_file_is_replaced_that_nobody_saw_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "tenants.json"
+    path.write_text("mine")
+    monkeypatch.setattr(os, "link", _no_links)
+    monkeypatch.setattr(os.path, "lexists", lambda _path: False)
+    with pytest.raises(ConfigurationError, match="there already"):
+        create(path, GLOBEX)
+    assert path.read_text() == "mine"
+
+
+def _no_links(*_paths: Path) -> None:
+    raise PermissionError(errno.EPERM, "Operation not permitted")

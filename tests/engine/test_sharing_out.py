@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from random import Random
 
@@ -128,12 +129,9 @@ async def test_what_moves_between_engines_leaves_no_slot_out_and_none_twice(seed
         assert len(due) >= (over - start) // timedelta(seconds=FIVE) - 1
 
 
-async def test_what_was_given_away_with_a_call_in_flight_is_told_by_whom_it_was_made() -> None:
-    async def slow(_call: Call, _number: int) -> Answer:
-        await asyncio.sleep(50)
-        return GOOD
-
-    there, heap = Stage(many(1), slow, interval=FIVE), Heap()
+@asynccontextmanager
+async def given_away_in_flight(there: Stage, heap: Heap) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Watch, give everything away once the first request left, and stop behind the block, which may take it back."""
     held = set(ids(there))
     async with there.engine() as engine, engine.watch(holds=held.__contains__) as records:
         reading = asyncio.create_task(records.hand_to(heap))
@@ -141,9 +139,24 @@ async def test_what_was_given_away_with_a_call_in_flight_is_told_by_whom_it_was_
             await asyncio.sleep(1)
         held.clear()
         await records.rehold()
-        await asyncio.sleep(1000)
+
+        async def take_back() -> None:
+            held.update(ids(there))
+            await records.rehold()
+
+        yield take_back
         engine.stop()
         await reading
+
+
+async def test_what_was_given_away_with_a_call_in_flight_is_told_by_whom_it_was_made() -> None:
+    async def slow(_call: Call, _number: int) -> Answer:
+        await asyncio.sleep(50)
+        return GOOD
+
+    there, heap = Stage(many(1), slow, interval=FIVE), Heap()
+    async with given_away_in_flight(there, heap):
+        await asyncio.sleep(1000)
     assert len(heap.ends()) == 1
 
 
@@ -154,19 +167,10 @@ async def test_what_nobody_had_for_a_while_is_told_behind_the_call_that_was_in_f
         return GOOD
 
     there, heap = Stage(many(1), slow, interval=FIVE), Heap()
-    held = set(ids(there))
-    async with there.engine() as engine, engine.watch(holds=held.__contains__) as records:
-        reading = asyncio.create_task(records.hand_to(heap))
-        while not there.sent:
-            await asyncio.sleep(1)
-        held.clear()
-        await records.rehold()
+    async with given_away_in_flight(there, heap) as take_back:
         await asyncio.sleep(away)
-        held.update(ids(there))
-        await records.rehold()
+        await take_back()
         await asyncio.sleep(10_000)
-        engine.stop()
-        await reading
     times = [at for _, at in heap.ends()]
     assert len(times) > (away + 10_000) // FIVE - 2
     assert {later - at for at, later in itertools.pairwise(times)} == {300_000}

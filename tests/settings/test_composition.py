@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from wolkvox_async import (
     open_engine,
 )
 from wolkvox_async.model import Answer, Call, ErrorKind, Operation
+from wolkvox_async.settings.changes import Changes
 from wolkvox_async.testing import FAULTS, Fixed, ManualClock, Profile, ScriptedTransport, Simulator
 
 GOOD_TOKEN = {"token": Token("a-token-of-nobody")}
@@ -178,7 +180,8 @@ async def test_a_token_source_that_fails_is_reported_and_costs_the_refused_call_
 
 
 async def test_options_may_be_given_one_by_one_or_as_a_value_or_both() -> None:
-    for options, changes in ((Options(max_attempts=2, backoff=0), {}), (None, {"max_attempts": 2, "backoff": 0.0})):
+    one_by_one: Changes = {"max_attempts": 2, "backoff": 0.0}
+    for options, changes in ((Options(max_attempts=2, backoff=0), Changes()), (None, one_by_one)):
         async with open_engine(one(), options, parts=Parts(scripted(BROKEN)), **changes) as engine:
             assert (await engine.call("acme/bogota", "vision")).attempts == 2
     async with open_engine(one(), Options(max_attempts=9), parts=Parts(scripted(BROKEN)), max_attempts=1) as engine:
@@ -202,7 +205,13 @@ def test_a_wrong_option_is_said_before_anything_is_opened(changes: dict[str, Any
 
 def test_an_option_that_does_not_exist_is_a_mistake_in_the_code() -> None:
     with pytest.raises(TypeError, match="no option 'max_in_flihgt': did you mean 'max_in_flight'"):
-        open_engine(one(), max_in_flihgt=3)
+        open_engine(one(), max_in_flihgt=3)  # type: ignore[call-arg]
+
+
+def test_type_checkers_know_every_option_that_may_be_given_by_itself() -> None:
+    known = {name: hint.__forward_arg__ for name, hint in Changes.__annotations__.items()}
+    assert known == {option.name: option.type for option in fields(Options)}
+    assert Changes.__required_keys__ == frozenset()
 
 
 def test_the_name_of_a_file_is_no_tenants() -> None:

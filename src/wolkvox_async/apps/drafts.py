@@ -1,35 +1,31 @@
 """A tenants file in the making: its first tenant, or one more in a file that is there.
 
 A file of somebody's own keeps every byte that was in it: what is new is put in front of the
-bracket that closes its list. A file appears whole or not at all, never in the place of another,
-and a token goes into a file that only its owner can read.
+bracket that closes its list. A token goes into a file that only its owner can read.
 """
 
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from json import JSONDecoder
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import orjson
 
-from wolkvox_async.errors import ConfigurationError, Mistake
 from wolkvox_async.model import Token
 from wolkvox_async.settings.places import Path as Keys
 from wolkvox_async.settings.places import Places
-from wolkvox_async.settings.timezones import DEFAULT_TIMEZONE
 from wolkvox_async.settings.wanted import DEFAULT_APIS
+from wolkvox_async.windows import DEFAULT_TIMEZONE
+
+from .new_files import appear, change, told, write_new
 
 _PRIVATE: Final = 0o600
 _PRIVATE_FOLDER: Final = 0o700
-_ANYBODY: Final = 0o666  # less what the umask takes away, as for every file
-_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _BOM: Final = "\ufeff"
 
 
@@ -74,18 +70,17 @@ def create(path: Path, draft: Draft) -> None:
         "}",
         "",
     ]
-    with _told(path), _secret(path, draft), _written(path, "\n".join(lines), _ANYBODY) as whole:
-        _appear(whole, path)
+    with told(path), _secret(path, draft):
+        appear(path, "\n".join(lines))
 
 
 def extend(path: Path, draft: Draft) -> None:
     """Add the operation to a tenants file that has no mistakes; raises `ConfigurationError`, leaving it as it was."""
-    with _told(path):
+    with told(path):
         place = path.resolve()
-        text, mode = place.read_bytes().decode(), stat.S_IMODE(place.stat().st_mode)
-        with _secret(path, draft), _written(place, extended(text, draft), mode) as whole:
-            whole.chmod(mode)
-            whole.replace(place)
+        text = place.read_bytes().decode()
+        with _secret(path, draft):
+            change(place, extended(text, draft))
 
 
 def extended(text: str, draft: Draft) -> str:
@@ -103,7 +98,23 @@ def extended(text: str, draft: Draft) -> str:
     return text[: len(text) - len(bare)] + _with_element(bare, (*path, count - 1), more)
 
 
-# --- text -------------------------------------------------------------------------------------
+@contextmanager
+def _secret(tenants: Path, draft: Draft) -> Iterator[None]:
+    """Write the token where its reference points; it is gone again if what comes then fails."""
+    if draft.secret is None:
+        yield
+        return
+    file = tenants.parent / draft.token["file"]
+    with suppress(FileExistsError):
+        file.parent.mkdir(mode=_PRIVATE_FOLDER)
+    write_new(file, draft.secret.reveal().encode() + b"\n", _PRIVATE)
+    try:
+        yield
+    except BaseException:
+        file.unlink(missing_ok=True)
+        with suppress(OSError):  # others are in it
+            file.parent.rmdir()
+        raise
 
 
 def _with_element(text: str, last: Keys, more: str) -> str:
@@ -130,72 +141,3 @@ def _json(value: Any) -> str:
             return "[" + ", ".join(map(_json, value)) + "]"
         case _:
             return orjson.dumps(value).decode()
-
-
-# --- files ------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Say in our words what cannot be done with the file."""
-    try:
-        yield
-    except FileExistsError:
-        complaint = "this is there already, and stays as it is"
-    except OSError as error:
-        complaint = f"this cannot be written: {(error.strerror or 'unknown').lower()}"
-    else:
-        return
-    raise ConfigurationError([Mistake(complaint, str(path))])
-
-
-@contextmanager
-def _written(path: Path, text: str, mode: int) -> Iterator[Path]:
-    """Write `text` into a file that is beside `path` for the length of the block."""
-    with TemporaryDirectory(dir=path.parent, prefix=".wolkvox-") as folder:
-        whole = Path(folder) / path.name
-        _write(whole, text.encode(), mode)
-        yield whole
-
-
-@contextmanager
-def _secret(tenants: Path, draft: Draft) -> Iterator[None]:
-    """Write the token where its reference points; it is gone again if what comes then fails."""
-    if draft.secret is None:
-        yield
-        return
-    file = tenants.parent / draft.token["file"]
-    with suppress(FileExistsError):
-        file.parent.mkdir(mode=_PRIVATE_FOLDER)
-    _write(file, draft.secret.reveal().encode() + b"\n", _PRIVATE)
-    try:
-        yield
-    except BaseException:
-        file.unlink(missing_ok=True)
-        with suppress(OSError):  # others are in it
-            file.parent.rmdir()
-        raise
-
-
-def _appear(whole: Path, path: Path) -> None:
-    """Have a finished file be at `path` too; raises `FileExistsError` where something is."""
-    try:
-        os.link(whole, path)
-    except FileExistsError:
-        raise
-    except OSError:  # there are file systems without links
-        if os.path.lexists(path):
-            raise FileExistsError from None
-        whole.rename(path)
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    descriptor = os.open(path, _NEW, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise

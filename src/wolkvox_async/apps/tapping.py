@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import orjson
 
@@ -42,6 +42,9 @@ _NAME: Final = re.compile(r"[0-9A-Z]{26}\.jsonl")
 _CHANCE_BITS: Final = 80
 _TAIL: Final = 4096  # bytes: a record that ends a run is shorter
 
+_Ends: TypeAlias = Mapping[Path, Mapping[str, Any] | None]
+"""Batches, oldest first, each with the record that it ends with; None: its run did not go to its end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tap:
@@ -55,10 +58,11 @@ class Tap:
         """Make the pass of `order` by `fetch`, with standard output for messages; raises what that raises."""
         folder = self._folder(order)
         try:
-            batches = _batches(folder, self.state or {})
-            is_open = bool(batches) and not _has_ended(batches[-1].path)
+            ends = {path: _end(path) for path in sorted(folder.glob(f"*{_SUFFIX}"))}
+            batches = _batches(ends, self.state or {})
         except OSError as error:
             raise unusable(folder, error) from error
+        is_open = bool(batches) and ends[batches[-1].path] is None
         path = batches[-1].path if is_open else folder / _new_name(batches, self.state or {})
         translator = Translator(self.selection)
 
@@ -86,38 +90,32 @@ class Tap:
         return folder
 
 
-def _batches(folder: Path, state: Mapping[str, Any]) -> list[Batch]:
+def _batches(ends: _Ends, state: Mapping[str, Any]) -> list[Batch]:
     """Return what is to be handed on, oldest first, and delete what is not."""
-    paths = sorted(folder.glob(f"*{_SUFFIX}"))
     name, position = str(state.get("batch")), state.get("position")
     start = position if isinstance(position, int) and position > 0 else 0
-    batches = [Batch(path, start if path.name == name else 0) for path in _owed(paths, name)]
-    if batches and batches[0].start >= batches[0].path.stat().st_size and _has_ended(batches[0].path):
+    batches = [Batch(path, start if path.name == name else 0) for path in _owed(ends, name)]
+    if batches and batches[0].start >= batches[0].path.stat().st_size and ends[batches[0].path] is not None:
         del batches[0]  # the target has all of it
-    for path in set(paths) - {batch.path for batch in batches}:
+    for path in set(ends) - {batch.path for batch in batches}:
         path.unlink()
     return batches
 
 
-def _owed(paths: Sequence[Path], name: str) -> list[Path]:
+def _owed(ends: _Ends, name: str) -> list[Path]:
     """Return the batches that a target may lack which has, or had, part of the one that is called `name`."""
+    paths = list(ends)
     names = [path.name for path in paths]
     if name in names:
-        return list(paths[names.index(name) :])
+        return paths[names.index(name) :]
     # Behind a batch that was handed on as a whole, and is gone, nothing was confirmed, however often it was handed on.
     later = [path for path in paths if path.name > name] if _NAME.fullmatch(name) else []
-    read = next((path for path in reversed(paths) if _has_answers(path)), None)
+    read = next((path for path in reversed(paths) if _has_answers(ends[path])), None)
     return sorted({*later, *paths[-1:], *([read] if read else [])})
 
 
-def _has_ended(path: Path) -> bool:
-    """Tell whether the run of a batch went to its end."""
-    return _end(path) is not None
-
-
-def _has_answers(path: Path) -> bool:
-    """Tell whether a batch may hold anything that the vendor answered."""
-    end = _end(path)
+def _has_answers(end: Mapping[str, Any] | None) -> bool:
+    """Tell whether a batch with this end may hold anything that the vendor answered."""
     return end is None or bool(end["ok"] or end["empty"])
 
 

@@ -1,7 +1,7 @@
-"""What is known of each token: where it comes from, who uses it, when it was used, whether it was refused. Pure.
+"""What is known of each token: where it comes from, who uses it, when it was used, whether it was refused.
 
-Two things are held against each other: what the references of a tenants file give, and
-what a state folder remembers of token ids. A token is in one of these states:
+Two things, both found out before, are held against each other: what the references of a tenants
+file give, and what a state folder remembers of token ids. A token is in one of these states:
 
 1. `resolved`: a reference gives it now.
 2. `not_asked`: its reference was not asked, because that would run something. Which token it
@@ -139,9 +139,8 @@ class _Memory:
         self._newest: Final[dict[str, LastCall]] = {}  # by operation
         for call in () if survey is None else survey.calls:
             self._calls.setdefault(call.token, _Calls()).calls.append(call)
-            path = _path(call)
-            if path not in self._newest or call.noted > self._newest[path].noted:
-                self._newest[path] = call
+            if call.path not in self._newest or call.noted > self._newest[call.path].noted:
+                self._newest[call.path] = call
 
     @property
     def tokens(self) -> list[str]:
@@ -166,7 +165,7 @@ class _Memory:
     def forgotten(self, token: str, ours: Mapping[str, None]) -> Holding:
         """Return what is known of a token that no reference gives."""
         used = self._calls.get(token, _Calls()).calls
-        operations = tuple(dict.fromkeys(map(_path, used)))
+        operations = tuple(dict.fromkeys(call.path for call in used))
         bond = Bond.ROTATED if any(path in ours for path in operations) else Bond.UNREFERENCED
         return self._holding(token, bond, (), operations)
 
@@ -181,7 +180,3 @@ class _Memory:
             until = self._now + timedelta(seconds=state.refusal.seconds)
             return LastRefusal(state.refusal.kind.value, state.refusal.message, at, until)
         return None if last is None else LastRefusal(last.kind or "", last.message, at, None)
-
-
-def _path(call: LastCall) -> str:
-    return f"{call.tenant}/{call.operation}"

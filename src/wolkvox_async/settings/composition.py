@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import aiohttp
 
@@ -37,6 +37,7 @@ from wolkvox_async.scheduling.retry import RetryPolicy
 from wolkvox_async.scheduling.scheduler import Scheduler
 from wolkvox_async.spelling import did_you_mean, shown
 
+from .changes import Changes
 from .entries import Tenants
 from .limits import choose_limits
 from .options import Options
@@ -68,7 +69,7 @@ class Parts:
 
 
 def open_engine(
-    tenants: Tenants, options: Options | None = None, *, parts: Parts | None = None, **changes: Any
+    tenants: Tenants, options: Options | None = None, *, parts: Parts | None = None, **changes: Unpack[Changes]
 ) -> OpenEngine:
     """Return an engine over `tenants`, to be entered with `async with`.
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 from wolkvox_async.engine import Summary
 from wolkvox_async.errors import UsageError
 from wolkvox_async.planning import DateRange
 from wolkvox_async.records import CallRecord, RowRecord
 
-from .composition import open_engine
+from .changes import Changes
+from .composition import Parts, open_engine
 from .entries import Tenants
+from .options import Options
 from .tenants import load_tenants
 
 MOST_ROWS: Final = 1_000_000
@@ -33,6 +35,13 @@ class Gathered:
         return [call for call in self.calls if call["outcome"] in ("failed", "skipped")]
 
 
+class Opening(Changes, total=False):
+    """What `open_engine` takes beside tenants."""
+
+    options: Options | None
+    parts: Parts | None
+
+
 async def fetch_all(
     tenants: Tenants | str | os.PathLike[str] | Mapping[str, Any],
     *,
@@ -40,7 +49,7 @@ async def fetch_all(
     only: Sequence[str] | None = None,
     dates: DateRange | None = None,
     most: int = MOST_ROWS,
-    **opening: Any,
+    **opening: Unpack[Opening],
 ) -> Gathered:
     """Make one pass over the tenants and return all of it, in memory.
 

@@ -15,6 +15,7 @@ from wolkvox_async.model import normalise_server
 from wolkvox_async.planning import Wanted
 from wolkvox_async.references import LiteralReference, TokenReference
 from wolkvox_async.spelling import shown
+from wolkvox_async.windows import DEFAULT_TIMEZONE
 
 from .complaints import Complaints
 from .entries import Entry
@@ -22,7 +23,7 @@ from .names import complain_about_name
 from .places import Path
 from .servers import complain_about_server
 from .shapes import OperationShape
-from .timezones import DEFAULT_TIMEZONE, Timezones
+from .timezones import Timezones
 from .tokens import Plugins, read_reference
 from .wanted import DEFAULT_APIS, WantedReader
 from .wording import check

@@ -7,12 +7,10 @@ from typing import Any, Final
 from zoneinfo import available_timezones
 
 from wolkvox_async.spelling import shown
-from wolkvox_async.windows import timezone
+from wolkvox_async.windows import DEFAULT_TIMEZONE, timezone
 
 from .complaints import Complaints
 from .places import Path
-
-DEFAULT_TIMEZONE: Final = "America/Bogota"
 
 
 class Timezones:

@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo
 
+from wolkvox_async.windows import DEFAULT_TIMEZONE
+
 from .fault_catalog import FAULTS
 from .faults import Cut, Drip, Endless, Fault, Silence, Whole
-from .population import TIMEZONE
 
-_ZONE: Final = ZoneInfo(TIMEZONE)
+_ZONE: Final = ZoneInfo(DEFAULT_TIMEZONE)
 _QUOTA: Final = FAULTS["quota"]
 
 

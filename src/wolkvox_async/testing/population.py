@@ -13,8 +13,6 @@ from typing import Final
 
 from wolkvox_async.model import Operation, Token
 
-TIMEZONE: Final = "America/Bogota"
-
 # fmt: off
 _COMPANIES: Final = (
     "acme", "globex", "initech", "umbra", "stark", "wayne", "hooli", "vandelay", "soylent", "cyberdyne",
@@ -51,7 +49,7 @@ class SimulatedOperation:
 
     def as_operation(self) -> Operation:
         """Return it as the engine knows operations."""
-        return Operation(self.tenant, self.name, self.server, self.token, TIMEZONE)
+        return Operation(self.tenant, self.name, self.server, self.token)
 
 
 def populate(*, seed: int, operations: int, tenants: int, servers: Sequence[str]) -> Iterator[SimulatedOperation]:

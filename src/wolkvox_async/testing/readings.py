@@ -13,8 +13,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from wolkvox_async.catalog import Kind
-
-from .population import TIMEZONE
+from wolkvox_async.windows import DEFAULT_TIMEZONE
 
 _DAY_WEIGHTS: Final = (1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.2)
 _OPENS: Final = 7 / 24
@@ -29,7 +28,7 @@ class MonthProgress:
 
     __slots__ = ("_second", "_zone", "day", "growth", "month", "ordinal")
 
-    def __init__(self, zone: str = TIMEZONE) -> None:
+    def __init__(self, zone: str = DEFAULT_TIMEZONE) -> None:
         self._zone = ZoneInfo(zone)
         self._second = -1
         self.growth = 0.0

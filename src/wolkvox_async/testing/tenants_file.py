@@ -12,8 +12,9 @@ from typing import Any, Final
 import orjson
 
 from wolkvox_async.catalog import Catalog
+from wolkvox_async.windows import DEFAULT_TIMEZONE
 
-from .population import TIMEZONE, SimulatedOperation
+from .population import SimulatedOperation
 from .reports import Report, endpoint
 
 _SEGMENTS: Final = ("retail", "bank", "health", "travel")
@@ -64,7 +65,7 @@ def _document(
         }
         for n, (name, own) in enumerate(groupby(operations, key=lambda operation: operation.tenant))
     ]
-    document: dict[str, Any] = {"defaults": {"apis": list(apis), "timezone": TIMEZONE}, "tenants": tenants}
+    document: dict[str, Any] = {"defaults": {"apis": list(apis), "timezone": DEFAULT_TIMEZONE}, "tenants": tenants}
     catalog = Catalog()
     known = {report.name: endpoint(report) for report in reports}
     added = [known.get(api) or _plain(api) for api in apis if catalog.get(api) is None]

@@ -14,12 +14,12 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from wolkvox_async.catalog import BILLING, Kind
-from wolkvox_async.windows import VENDOR_FORMAT
+from wolkvox_async.windows import DEFAULT_TIMEZONE, VENDOR_FORMAT
 
 from .answers import FOUND, NO_PARAMETERS, Reply, unknown_api
 from .codings import pack
 from .faults import LATER, LENGTH, OPERATION, ROW, TRAP, USUAL, Effect, Fault, Raw
-from .population import TIMEZONE, SimulatedOperation
+from .population import SimulatedOperation
 from .readings import MonthProgress, reading
 from .reports import Report, answer
 from .requests import Target
@@ -27,7 +27,7 @@ from .requests import Target
 _ROW: Final = b'{"operation":"%b","description":"%b","items":"%d","date":"%b"}'
 _FOUND: Final = b'{"code":200,"error":null,"msg":"' + FOUND.encode() + b'","data":[%b%b]}'
 _DATE: Final = b"@DATE@"
-_ZONE: Final = ZoneInfo(TIMEZONE)
+_ZONE: Final = ZoneInfo(DEFAULT_TIMEZONE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,11 @@ class LastCall:
     sent: datetime | None
 
     @property
+    def path(self) -> str:
+        """The name by which its operation is addressed."""
+        return f"{self.tenant}/{self.operation}"
+
+    @property
     def at(self) -> datetime | None:
         """When it ended."""
         return None if self.outcome is None else self.noted

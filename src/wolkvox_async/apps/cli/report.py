@@ -16,14 +16,13 @@ from wolkvox_async.apps.exits import Exit
 from wolkvox_async.apps.languages import spoken
 from wolkvox_async.errors import Mistake, one_line
 from wolkvox_async.settings.options import Option, one_of, text
+from wolkvox_async.windows import DEFAULT_TIMEZONE, timezone
 
 from .options import options, read
 from .speech import refuse, say
 
 
 def _timezone(value: str) -> str:
-    from wolkvox_async.windows import timezone  # noqa: PLC0415 - not for --help
-
     timezone(value)
     return value
 
@@ -33,7 +32,7 @@ CSV: Final = Option("csv", None, text, "FILE", "the same figures as CSV")
 TENANT: Final = Option("tenant", None, text, "NAME", "a statement for this tenant, with nothing of another in it")
 LANGUAGE: Final = Option("lang", "en", one_of("en", "es"), "en|es", "language of the page")
 PRICES: Final = Option("prices", None, text, "FILE", "prices of endpoints, for amounts")
-TIMEZONE: Final = Option("timezone", "America/Bogota", _timezone, "NAME", "in which months turn and times are shown")
+TIMEZONE: Final = Option("timezone", DEFAULT_TIMEZONE, _timezone, "NAME", "in which months turn and times are shown")
 TENANTS: Final = Option("tenants", None, text, "FILE", "the tenants file, for kinds of endpoints of your own")
 MONTH: Final = Option("month", None, text, "YYYY-MM", "only this month (repeats)  [default: all there are]")
 TABLE: Final = (OUTPUT, CSV, TENANT, LANGUAGE, PRICES, TENANTS, TIMEZONE)

@@ -92,7 +92,7 @@ def _row(call: LastCall, now: datetime) -> tuple[str, ...]:
         outcome = f"{outcome} ({call.kind})"
     at = "-" if call.at is None else local(call.at)
     due = "-" if call.due is None else translated("now") if call.due <= now else local(call.due)
-    return (f"{call.tenant}/{call.operation}", call.question, outcome, at, str(call.rows), due, call.run)
+    return (call.path, call.question, outcome, at, str(call.rows), due, call.run)
 
 
 # --- for machines -----------------------------------------------------------------------------
