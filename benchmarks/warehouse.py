@@ -6,7 +6,7 @@ manifest. Then one statement loads them; rows and the sum of their items have to
 vendor says that it sent, operation by operation and endpoint by endpoint, and the files what
 their manifests say. Exits 1 when something differs.
 
-Asked is once an hour: every five minutes (`--full`) is twelve times as much, about 70 minutes
+Asked is once an hour: every five minutes (`--full`) is twelve times as much, about an hour
 of CPU for 1,000 operations, nearly all of which is simulator and engine.
 
     ./dev bench warehouse [--operations N] [--endpoints N] [--interval SECONDS | --full] [--folder DIR]
