@@ -1,21 +1,11 @@
 """Counters say what a run has come to: every outcome, and what of the skipped only came too early."""
 
-from datetime import UTC, datetime
-
 import pytest
 
+from tests.calls import AT, CALL
 from wolkvox_async.counters import Counters
-from wolkvox_async.model import Call, CallError, Empty, ErrorKind, Failed, Ok, Operation, Skipped, Token
+from wolkvox_async.model import CallError, Empty, ErrorKind, Failed, Ok, Skipped
 from wolkvox_async.settlements import Settlement
-
-AT = datetime(2026, 11, 21, 21, 43, 47, 733_000, UTC)
-CALL = Call(
-    "01KAJ4N0QGZZZZZZZZZZZZZZZZ",
-    Operation("acme", "bogota", "0010", Token("made-up-token-0001")),
-    "interactions",
-    "billing",
-    (("api", "interactions"),),
-)
 
 
 def skipped(kind: ErrorKind) -> Skipped:

@@ -1,21 +1,13 @@
 """From when on a call may be made again follows from how it ended and when its request had left."""
 
 import dataclasses
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from wolkvox_async.model import Call, CallError, Empty, ErrorKind, Failed, Ok, Operation, Outcome, Skipped, Token
+from tests.calls import AT, CALL
+from wolkvox_async.model import CallError, Empty, ErrorKind, Failed, Ok, Outcome, Skipped
 from wolkvox_async.settlements import Settlement
-
-AT = datetime(2026, 11, 21, 21, 43, 47, 733_000, UTC)
-CALL = Call(
-    "01KAJ4N0QGZZZZZZZZZZZZZZZZ",
-    Operation("acme", "bogota", "0010", Token("made-up-token-0001")),
-    "interactions",
-    "billing",
-    (("api", "interactions"),),
-)
 
 
 def error(kind: ErrorKind) -> CallError:
