@@ -327,6 +327,19 @@ def test_who_was_woken_to_be_the_probe_does_not_end_while_it_waits_for_a_slot() 
     assert desk.start() == ["B0"]
 
 
+def test_who_finds_the_probe_due_and_no_slot_free_waits_for_the_slot_and_not_for_a_time_that_is_over() -> None:
+    desk = Desk(servers=ServerPolicy(failures=1), per_server=2)
+    desk.add("A0", "B0")
+    desk.start()
+    desk.end("A0", UNREACHABLE)
+    desk.scheduler.resize_server("0001", 1)
+    desk.now = 10
+    assert desk.start() == []
+    assert desk.scheduler.next_ready_at() == 300  # when patience ends
+    desk.end("B0", SILENCE)
+    assert desk.start() == ["A0"]
+
+
 def test_those_who_come_to_wait_for_a_server_again_and_again_do_not_pile_up_there() -> None:
     server = Server("0001", 1, ServerPolicy(), patience=300)
     server.circuit.opened_at = 0.0
@@ -334,7 +347,7 @@ def test_those_who_come_to_wait_for_a_server_again_and_again_do_not_pile_up_ther
     for stamp, queue in enumerate(queues):
         queue.stamp = stamp
         server.parked.push(queue)
-        server.park_while_down(queue)
+        server.park_while_down(queue, 0.0)
         if queue is not queues[-1]:
             server.parked.leave(queue)
     assert len(server._waits) < 200

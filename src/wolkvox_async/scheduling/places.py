@@ -188,7 +188,7 @@ class Places:
         """Tell whether `queue` may start; if not, it is parked, and what it was woken for is passed on."""
         lane = queue.lane.budget
         if server.used >= server.limit or not server.admits(now):
-            self._park_until_it_admits(queue, server)
+            self._park_until_it_admits(queue, server, now)
         elif lane.used >= lane.limit:
             lane.parked.push(queue)
         elif queue.past is not None and not server.affords(queue, now):
@@ -283,11 +283,11 @@ class Places:
 
     # --- how ------------------------------------------------------------------------------
 
-    def _park_until_it_admits(self, queue: SerialQueue, server: Server) -> None:
+    def _park_until_it_admits(self, queue: SerialQueue, server: Server, now: float) -> None:
         server.parked.push(queue)
         server.crowded = True
         if server.is_down:
-            server.park_while_down(queue)
+            server.park_while_down(queue, now)
             self._ends.note(server)
             self._probes.note(server)
 

@@ -121,8 +121,10 @@ class Server(Budget):
         self._waits = []
         self.probing, self.offered = None, False
 
-    def park_while_down(self, queue: SerialQueue) -> None:
+    def park_while_down(self, queue: SerialQueue, now: float) -> None:
         """Note that `queue`, which was parked here, waits for the circuit."""
+        if now >= self.circuit.probe_at:
+            self.offered = True  # to this one, which has no slot: who has one next is the probe
         heappush(self._waits, (queue.added, queue.stamp, queue))
         if len(self._waits) > 2 * self.parked.count + _FIRST_SWEEP:
             self._order_waits()
