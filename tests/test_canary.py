@@ -169,10 +169,12 @@ def test_notes_are_searched() -> None:
 
 
 def test_a_token_across_two_blocks_of_a_file_is_found(tmp_path: Path) -> None:
-    (tmp_path / "large").write_bytes(b"x" * ((1 << 20) - 8) + MADE_UP.encode())
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "large").write_bytes(b"x" * ((1 << 20) - 8) + MADE_UP.encode())
     (tmp_path / "clean").write_bytes(b"x" * io.DEFAULT_BUFFER_SIZE)
-    assert leaks_in_files(tmp_path, MADE_UP) == [f"file {tmp_path / 'large'}"]
-    assert leaks_in_files(tmp_path.parent, MADE_UP, except_in=[tmp_path]) == []
+    assert leaks_in_files(tmp_path, MADE_UP) == [f"file {folder / 'large'}"]
+    assert leaks_in_files(tmp_path, MADE_UP, except_in=[folder]) == []
 
 
 def test_a_place_is_told_once() -> None:
